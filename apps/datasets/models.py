@@ -1,0 +1,123 @@
+"""Uploads, datasets and their immutable versions."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Self
+
+from django.conf import settings
+from django.db import models
+from django.utils import timezone
+
+from apps.jobs.models import Job
+from apps.projects.tenancy import TenantManager, TenantOwned, TenantQuerySet
+
+
+class UploadQuerySet(TenantQuerySet["Upload"]):
+    def expired(self) -> Self:
+        return self.filter(state=Upload.State.WAITING, expires_at__lte=timezone.now())
+
+
+class Upload(TenantOwned):
+    """Bytes on their way in: asked for (quota reserved), sent to a signed URL, said to be done, verified, then used once."""
+
+    class Purpose(models.TextChoices):
+        DATASET = "dataset", "Dataset archive"
+        MODEL = "model", "Model file"
+
+    class State(models.TextChoices):
+        WAITING = "waiting", "Waiting for bytes"
+        VERIFIED = "verified", "Verified"
+        USED = "used", "Used"
+        EXPIRED = "expired", "Expired"
+
+    purpose = models.CharField(max_length=7, choices=Purpose)
+    state = models.CharField(max_length=8, choices=State, default=State.WAITING)
+    filename = models.CharField(max_length=255)
+    size = models.BigIntegerField(help_text="Bytes, as announced; reserved from the quota at once.")
+    sha256 = models.CharField(max_length=64, blank=True, help_text="As announced, else as computed.")
+    storage_key = models.CharField(max_length=300, unique=True)
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    expires_at = models.DateTimeField()
+
+    objects: ClassVar[TenantManager[Upload]] = TenantManager.from_queryset(UploadQuerySet)()  # type: ignore[assignment]
+    across_tenants: ClassVar[Any] = UploadQuerySet.as_manager()
+
+    def __str__(self) -> str:
+        return self.filename
+
+
+class DatasetQuerySet(TenantQuerySet["Dataset"]):
+    def for_page(self) -> Self:
+        newest = DatasetVersion.across_tenants.filter(dataset=models.OuterRef("pk")).order_by("-number")
+        return self.annotate(
+            version_count=models.Count("versions"),
+            newest_number=models.Subquery(newest.values("number")[:1]),
+            newest_state=models.Subquery(newest.values("state")[:1]),
+            newest_examples=models.Subquery(newest.values("num_examples")[:1]),
+        ).order_by("-id")
+
+
+class Dataset(TenantOwned):
+    class Kind(models.TextChoices):
+        IMAGE = "image", "Images"
+
+    name = models.CharField(max_length=100)
+    slug = models.SlugField(max_length=50)
+    kind = models.CharField(max_length=10, choices=Kind, default=Kind.IMAGE)
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    objects: ClassVar[TenantManager[Dataset]] = TenantManager.from_queryset(DatasetQuerySet)()  # type: ignore[assignment]
+    across_tenants: ClassVar[Any] = DatasetQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [models.UniqueConstraint(fields=["project", "slug"], name="dataset_slug_once_per_project")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class DatasetVersionQuerySet(TenantQuerySet["DatasetVersion"]):
+    def ready(self) -> Self:
+        return self.filter(state=DatasetVersion.State.READY)
+
+
+class DatasetVersion(TenantOwned):
+    """An immutable snapshot: its splits, its class list, its SHA-256. Files lie under `storage_prefix` (see `files`)."""
+
+    class State(models.TextChoices):
+        IMPORTING = "importing", "Importing"
+        READY = "ready", "Ready"
+        FAILED = "failed", "Failed"
+
+    dataset = models.ForeignKey(Dataset, models.CASCADE, related_name="versions")
+    number = models.PositiveIntegerField()
+    state = models.CharField(max_length=9, choices=State, default=State.IMPORTING)
+    upload = models.OneToOneField(Upload, models.PROTECT, related_name="dataset_version")
+    job = models.OneToOneField(Job, models.PROTECT, related_name="dataset_version")
+    options = models.JSONField(default=dict, help_text="Seed and split shares, as asked for.")
+    storage_prefix = models.CharField(max_length=300, blank=True)
+    files = models.JSONField(default=list, help_text="[{path, bytes, sha256}] below storage_prefix.")
+    bytes = models.BigIntegerField(default=0)
+    sha256 = models.CharField(max_length=64, blank=True)
+    feature = models.JSONField(default=dict, help_text="Name, type and shape of the input.")
+    classes = models.JSONField(default=list)
+    num_examples = models.PositiveIntegerField(default=0)
+    splits = models.JSONField(default=dict, help_text="Examples a split.")
+    class_counts = models.JSONField(default=dict, help_text="Split → class → examples.")
+    samples = models.JSONField(default=list, help_text="[{path, label}] of images to look at.")
+    warnings = models.JSONField(default=list)
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    objects: ClassVar[TenantManager[DatasetVersion]] = TenantManager.from_queryset(DatasetVersionQuerySet)()  # type: ignore[assignment]
+    across_tenants: ClassVar[Any] = DatasetVersionQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["dataset", "-number"]
+        constraints = [models.UniqueConstraint(fields=["dataset", "number"], name="dataset_version_number_unique")]
+
+    def __str__(self) -> str:
+        return f"{self.dataset.name} v{self.number}"

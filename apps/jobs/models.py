@@ -1,0 +1,112 @@
+"""Jobs and what happened in them. The Job row holds the truth; the queue only says "look at it"."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Self
+
+from django.conf import settings
+from django.db import models
+from django.utils import timezone
+
+from apps.projects.tenancy import TenantManager, TenantOwned, TenantQuerySet
+
+
+class JobQuerySet(TenantQuerySet["Job"]):
+    def for_page(self) -> Self:
+        return self.select_related("created_by").defer("payload", "result").order_by("-id")
+
+    def unfinished(self) -> Self:
+        return self.filter(state__in=[Job.State.QUEUED, Job.State.RUNNING])
+
+
+class Job(TenantOwned):
+    """One long-running piece of work, run by a worker that holds its lease."""
+
+    class Kind(models.TextChoices):
+        IMPORT = "import", "Import data"
+        TRAIN = "train", "Train"
+        CHECK = "check", "Check compatibility"
+
+    class State(models.TextChoices):
+        QUEUED = "queued", "Queued"
+        RUNNING = "running", "Running"
+        SUCCEEDED = "succeeded", "Succeeded"
+        FAILED = "failed", "Failed"
+        CANCELLED = "cancelled", "Cancelled"
+
+    kind = models.CharField(max_length=10, choices=Kind)
+    state = models.CharField(max_length=10, choices=State, default=State.QUEUED)
+    title = models.CharField(max_length=200)
+    payload = models.JSONField(default=dict, help_text="What the handler of this kind needs: ids of rows of the same project.")
+    idempotency_key = models.CharField(max_length=100, null=True, blank=True)
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
+
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    started_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    attempts = models.PositiveIntegerField(default=0, help_text="Raised before the work starts.")
+    max_attempts = models.PositiveIntegerField(default=3)
+    fencing_token = models.PositiveIntegerField(default=0, help_text="Raised with every lease; a write with an older one is refused.")
+    lease_owner = models.CharField(max_length=100, blank=True)
+    lease_expires_at = models.DateTimeField(null=True, blank=True)
+    cancel_requested_at = models.DateTimeField(null=True, blank=True)
+    time_limit_s = models.PositiveIntegerField(default=3600)
+
+    progress = models.FloatField(default=0, help_text="0 … 1")
+    progress_message = models.CharField(max_length=200, blank=True)
+    last_sequence = models.PositiveIntegerField(default=0, help_text="Of the newest JobEvent.")
+    result = models.JSONField(null=True, blank=True)
+    error_code = models.CharField(max_length=60, blank=True)
+    error_message = models.TextField(blank=True)
+    error_details = models.JSONField(default=list, blank=True)
+
+    objects: ClassVar[TenantManager[Job]] = TenantManager.from_queryset(JobQuerySet)()  # type: ignore[assignment]
+    across_tenants: ClassVar[Any] = JobQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            models.UniqueConstraint(fields=["project", "idempotency_key"], name="job_once_per_idempotency_key"),
+            models.CheckConstraint(condition=models.Q(progress__gte=0, progress__lte=1), name="job_progress_is_a_share"),
+        ]
+        indexes = [
+            models.Index(fields=["project", "-id"], name="job_newest_first"),
+            # The sweep for jobs whose worker died, every few seconds.
+            models.Index(fields=["lease_expires_at"], condition=models.Q(state="running"), name="job_running_lease"),
+        ]
+
+    def __str__(self) -> str:
+        return self.title
+
+    @property
+    def is_over(self) -> bool:
+        return self.state in {self.State.SUCCEEDED, self.State.FAILED, self.State.CANCELLED}
+
+
+class JobEventQuerySet(TenantQuerySet["JobEvent"]):
+    def after(self, sequence: int) -> Self:
+        return self.filter(sequence__gt=sequence).order_by("sequence")
+
+
+class JobEvent(TenantOwned):
+    """One thing that happened in a job. `sequence` counts 1, 2, 3 … within the job, without a gap."""
+
+    class Kind(models.TextChoices):
+        STATE = "state"
+        PROGRESS = "progress"
+        METRICS = "metrics"
+        LOG = "log"
+
+    job = models.ForeignKey(Job, models.CASCADE, related_name="events")
+    sequence = models.PositiveIntegerField()
+    kind = models.CharField(max_length=10, choices=Kind)
+    data = models.JSONField()
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    objects: ClassVar[TenantManager[JobEvent]] = TenantManager.from_queryset(JobEventQuerySet)()  # type: ignore[assignment]
+    across_tenants: ClassVar[Any] = JobEventQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["job", "sequence"]
+        constraints = [models.UniqueConstraint(fields=["job", "sequence"], name="job_event_sequence_unique")]

@@ -1,0 +1,59 @@
+"""Who sends a request: the holder of a server key (team API) or of a device key (device API)."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import timedelta
+
+from django.db.models import Q
+from django.utils import timezone
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.request import Request
+
+from apps.projects.models import ApiKey
+
+# Knowing that a key was used this minute is enough; one write a request would not be.
+LAST_USED_EVERY = timedelta(minutes=1)
+
+
+def hash_secret(secret: str) -> str:
+    """SHA-256, hexadecimal: a key has 256 random bits, so a slow or salted hash would protect nothing more."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+class KeyAuthentication(BaseAuthentication):
+    """`Authorization: Bearer <key>` of one kind; anything else is left to the next authentication."""
+
+    kind: ApiKey.Kind
+
+    def authenticate(self, request: Request) -> tuple[ApiKey, ApiKey] | None:
+        scheme, _, secret = request.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() != "bearer":
+            return None
+        key = (
+            ApiKey.across_tenants.usable()
+            .select_related("project__organization")
+            .filter(secret_hash=hash_secret(secret.strip()))
+            .first()
+        )
+        if key is None:
+            raise AuthenticationFailed("This key is unknown or revoked.", code="invalid_key")
+        if key.kind != self.kind:
+            raise AuthenticationFailed(f"This needs a {self.kind.value} key; the one sent is a {key.kind} key.", code="wrong_key_kind")
+        now = timezone.now()
+        ApiKey.across_tenants.filter(Q(last_used_at=None) | Q(last_used_at__lt=now - LAST_USED_EVERY), pk=key.pk).update(
+            last_used_at=now
+        )
+        return key, key
+
+    def authenticate_header(self, request: Request) -> str:
+        return "Bearer"
+
+
+class ServerKeyAuthentication(KeyAuthentication):
+    kind = ApiKey.Kind.SERVER
+
+
+class DeviceKeyAuthentication(KeyAuthentication):
+    kind = ApiKey.Kind.DEVICE

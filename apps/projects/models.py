@@ -1,0 +1,123 @@
+"""Projects, the keys that programs use, and the record of who changed what."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from django.conf import settings
+from django.db import models
+from django.utils import timezone
+from uuid_utils.compat import uuid7
+
+from apps.accounts.models import Organization
+from apps.projects.tenancy import TenantManager, TenantOwned, TenantQuerySet
+
+if TYPE_CHECKING:
+    from typing import Self
+
+
+class ProjectQuerySet(TenantQuerySet["Project"]):
+    def for_project(self, project: Project) -> Self:
+        return self.filter(pk=project.pk)
+
+    def for_organization(self, organization: Organization) -> Self:
+        return self.filter(organization=organization)
+
+
+class Project(models.Model):
+    """One application under development. Everything below belongs to exactly one project."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    organization = models.ForeignKey(Organization, models.CASCADE, related_name="projects")
+    name = models.CharField(max_length=100)
+    slug = models.SlugField(max_length=50)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    objects: ClassVar[TenantManager[Project]] = TenantManager.from_queryset(ProjectQuerySet)()  # type: ignore[assignment]
+    across_tenants: ClassVar[Any] = ProjectQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [models.UniqueConstraint(fields=["organization", "slug"], name="project_slug_once_per_organization")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Scope(models.TextChoices):
+    """What a server key may do. A write scope includes reading the same things."""
+
+    READ = "read", "Read everything in the project"
+    DATASETS = "datasets", "Upload data, make dataset versions"
+    TRAINING = "training", "Start and cancel training runs and other jobs"
+    MODELS = "models", "Register and upload models"
+    DEPLOYMENTS = "deployments", "Deploy and roll back"
+
+
+class ApiKeyQuerySet(TenantQuerySet["ApiKey"]):
+    def usable(self) -> Self:
+        return self.filter(revoked_at=None)
+
+
+class ApiKey(TenantOwned):
+    """A program's credential. Only the SHA-256 of the secret is stored; the secret has 256 random bits, so no salt."""
+
+    class Kind(models.TextChoices):
+        SERVER = "server", "Server"
+        DEVICE = "device", "Device"
+
+    name = models.CharField(max_length=100)
+    kind = models.CharField(max_length=6, choices=Kind)
+    prefix = models.CharField(max_length=11, help_text="The first characters, to recognise a key by.")
+    secret_hash = models.CharField(max_length=64, unique=True)
+    scopes = models.JSONField(default=list, blank=True, help_text="Of server keys: see Scope.")
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    last_used_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+    objects: ClassVar[TenantManager[ApiKey]] = TenantManager.from_queryset(ApiKeyQuerySet)()  # type: ignore[assignment]
+    across_tenants: ClassVar[Any] = ApiKeyQuerySet.as_manager()
+
+    # What a request signed with this key looks like to Django and DRF.
+    is_authenticated = True
+    is_anonymous = False
+    is_active = True
+    is_staff = False
+
+    class Meta:
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.prefix}…)"
+
+
+class AuditEntryQuerySet(models.QuerySet["AuditEntry"]):
+    def for_page(self) -> Self:
+        return self.select_related("user", "api_key", "project").order_by("-id")
+
+
+class AuditEntry(models.Model):
+    """Who changed what, and when. Written in the same transaction as the change; never edited."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    organization = models.ForeignKey(Organization, models.CASCADE, related_name="audit_entries")
+    project = models.ForeignKey(Project, models.SET_NULL, null=True, related_name="+")
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
+    api_key = models.ForeignKey(ApiKey, models.SET_NULL, null=True, related_name="+")
+    action = models.CharField(max_length=60, help_text="noun.verb, such as member.invited")
+    target = models.CharField(max_length=200, help_text="What it was done to, as a person would call it.")
+    target_id = models.CharField(max_length=40, blank=True)
+    details = models.JSONField(default=dict)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    objects = AuditEntryQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-id"]
+        verbose_name_plural = "audit entries"
+        # The audit page: one organization, newest first.
+        indexes = [models.Index(fields=["organization", "-id"], name="audit_newest_first")]
+
+    def __str__(self) -> str:
+        return f"{self.action} {self.target}"

@@ -1,0 +1,66 @@
+"""Training runs and the model versions that came out of them."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Self
+
+from django.conf import settings
+from django.db import models
+from django.utils import timezone
+
+from apps.datasets.models import DatasetVersion
+from apps.jobs.models import Job
+from apps.models.models import ModelVersion, RegisteredModel
+from apps.projects.tenancy import TenantManager, TenantOwned, TenantQuerySet
+
+
+class TrainingRunQuerySet(TenantQuerySet["TrainingRun"]):
+    def for_page(self) -> Self:
+        return self.select_related("job", "model", "dataset_version__dataset", "created_by").defer("spec").order_by("-id")
+
+
+class TrainingRun(TenantOwned):
+    """One execution of a TrainingSpec on a DatasetVersion. Its state, progress and errors are its job's."""
+
+    number = models.PositiveIntegerField()
+    name = models.CharField(max_length=100)
+    dataset_version = models.ForeignKey(DatasetVersion, models.PROTECT, related_name="training_runs")
+    model = models.ForeignKey(RegisteredModel, models.PROTECT, related_name="training_runs", help_text="Where its versions go.")
+    spec = models.JSONField(help_text="The validated TrainingSpec.")
+    spec_yaml = models.TextField(help_text="As a person wrote it or the form made it.")
+    job = models.OneToOneField(Job, models.PROTECT, related_name="training_run")
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    objects: ClassVar[TenantManager[TrainingRun]] = TenantManager.from_queryset(TrainingRunQuerySet)()  # type: ignore[assignment]
+    across_tenants: ClassVar[Any] = TrainingRunQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [models.UniqueConstraint(fields=["project", "number"], name="training_run_number_unique")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class TrainedModelQuerySet(TenantQuerySet["TrainedModel"]):
+    pass
+
+
+class TrainedModel(TenantOwned):
+    """One model of a run: the trainer or a student, and the version that it became."""
+
+    class Role(models.TextChoices):
+        TRAINER = "trainer", "Trainer"
+        STUDENT = "student", "Student"
+
+    run = models.ForeignKey(TrainingRun, models.CASCADE, related_name="trained_models")
+    role = models.CharField(max_length=7, choices=Role)
+    spec_id = models.CharField(max_length=64, help_text="The id of its ModelSpec.")
+    version = models.OneToOneField(ModelVersion, models.CASCADE, related_name="trained_model")
+
+    objects: ClassVar[TenantManager[TrainedModel]] = TenantManager.from_queryset(TrainedModelQuerySet)()  # type: ignore[assignment]
+    across_tenants: ClassVar[Any] = TrainedModelQuerySet.as_manager()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["run", "spec_id"], name="trained_model_once_per_spec_id")]
