@@ -50,15 +50,22 @@ def navigation(request: HttpRequest) -> dict[str, Any]:
     sections = [Section("", [_entry(request, "Overview", "home", "overview", exact=True)])]
     if access and access.project_or_none:
         where = [access.organization.slug, access.project.slug]
-        entries = [_entry(request, label, icon, name, where, exact=name == "project") for label, icon, name in PROJECT_ENTRIES]
+        entries = [
+            _entry(request, label, icon, name, where, exact=name == "project") for label, icon, name in PROJECT_ENTRIES
+        ]
         sections.append(Section(access.project.name, entries))
     if access:
         where = [access.organization.slug]
-        entries = [_entry(request, label, icon, name, where, exact=name == "organization") for label, icon, name in ORGANIZATION_ENTRIES]
+        entries = [
+            _entry(request, label, icon, name, where, exact=name == "organization")
+            for label, icon, name in ORGANIZATION_ENTRIES
+        ]
         sections.append(Section(access.organization.name, entries))
     return {"access": access, "navigation": {"sections": sections}}
 
 
-def _entry(request: HttpRequest, label: str, icon: str, name: str, args: list[str] | None = None, *, exact: bool = False) -> Entry:
+def _entry(
+    request: HttpRequest, label: str, icon: str, name: str, args: list[str] | None = None, *, exact: bool = False
+) -> Entry:
     url = reverse(name, args=args)
     return Entry(label, icon, url, request.path == url if exact else request.path.startswith(url))

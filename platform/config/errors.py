@@ -44,7 +44,9 @@ def flatten(detail: Any, field: str = "") -> list[Detail]:
         return [
             item
             for name, value in detail.items()
-            for item in flatten(value, ".".join(part for part in (field, str(name)) if part and name != "non_field_errors"))
+            for item in flatten(
+                value, ".".join(part for part in (field, str(name)) if part and name != "non_field_errors")
+            )
         ]
     if isinstance(detail, list):
         return [

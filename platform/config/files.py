@@ -30,7 +30,9 @@ def storage_from_url(url: str, data_dir: Path) -> FileStorage:
         raise ImproperlyConfigured(f"{accepted}. Received the scheme {parts.scheme!r}.")
     bucket = parts.path.strip("/")
     if not (parts.username and parts.password and parts.hostname and bucket) or "/" in bucket:
-        raise ImproperlyConfigured(f"{accepted}. The key, secret, host or bucket is missing, or the bucket has a slash.")
+        raise ImproperlyConfigured(
+            f"{accepted}. The key, secret, host or bucket is missing, or the bucket has a slash."
+        )
     query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
     unknown = set(query) - {"region", "secure"}
     if unknown:

@@ -25,7 +25,9 @@ DEBUG = env.bool("DEBUG", default=False)
 BASE_URL = env.str("BASE_URL", default="http://127.0.0.1:8000").rstrip("/")
 _base = urlsplit(BASE_URL)
 if _base.scheme not in {"http", "https"} or not _base.hostname:
-    raise environ.ImproperlyConfigured(f"BASE_URL must be an http(s) address such as https://bantam.example. Received: {BASE_URL!r}")
+    raise environ.ImproperlyConfigured(
+        f"BASE_URL must be an http(s) address such as https://bantam.example. Received: {BASE_URL!r}"
+    )
 HTTPS = _base.scheme == "https"
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[_base.hostname, "127.0.0.1", "localhost", "[::1]"])
 CSRF_TRUSTED_ORIGINS = [BASE_URL]
@@ -43,7 +45,9 @@ if _engine == "django.db.backends.sqlite3":
 elif _engine == "django.db.backends.postgresql":
     DATABASES["default"].update({"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True})
 else:
-    raise environ.ImproperlyConfigured(f"DATABASE_URL must start with postgres:// or sqlite:///. Received engine: {_engine}")
+    raise environ.ImproperlyConfigured(
+        f"DATABASE_URL must start with postgres:// or sqlite:///. Received engine: {_engine}"
+    )
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # With services there may be several machines, which must share one key; alone, Bantam keeps one in DATA_DIR.
@@ -51,6 +55,7 @@ SECRET_KEY = load_secret_key(env.str("SECRET_KEY", default=""), DATA_DIR, shared
 
 # --- Applications ----------------------------------------------------------------------------------------------------
 INSTALLED_APPS = [
+    "apps.console",  # first: its templates win over those of the admin and of allauth
     "unfold",
     "django.contrib.admin",
     "django.contrib.auth",
@@ -69,7 +74,6 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "rest_framework",
-    "apps.console",
     "apps.analytics",
     "apps.delivery",
     "apps.training",
@@ -190,7 +194,9 @@ UPLOAD_EXPIRES_S = 24 * 3600
 DOWNLOAD_EXPIRES_S = 3600
 
 STATIC_URL = "/static/"
-STATIC_ROOT = Path(env.str("STATIC_ROOT", default=str(DATA_DIR / "static")))  # built from code, so it may outlive DATA_DIR
+STATIC_ROOT = Path(
+    env.str("STATIC_ROOT", default=str(DATA_DIR / "static"))
+)  # built from code, so it may outlive DATA_DIR
 _npm = {
     "vendor/tabler/css": NODE_MODULES / "@tabler/core/dist/css",
     "vendor/tabler/js": NODE_MODULES / "@tabler/core/dist/js",
@@ -204,7 +210,9 @@ WHITENOISE_USE_FINDERS = WHITENOISE_AUTOREFRESH = DEBUG
 # --- Cache, live updates ---------------------------------------------------------------------------------------------
 REDIS_URL = env.str("REDIS_URL", default="")
 if REDIS_URL and not REDIS_URL.startswith(("redis://", "rediss://", "unix://")):
-    raise environ.ImproperlyConfigured(f"REDIS_URL must start with redis://, rediss:// or unix://. Received: {REDIS_URL!r}")
+    raise environ.ImproperlyConfigured(
+        f"REDIS_URL must start with redis://, rediss:// or unix://. Received: {REDIS_URL!r}"
+    )
 if REDIS_URL:
     CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}}
     CHANNEL_LAYERS = {"default": {"BACKEND": "channels_redis.core.RedisChannelLayer", "CONFIG": {"hosts": [REDIS_URL]}}}

@@ -22,7 +22,9 @@ def _svg(name: str) -> str:
     body = path.read_text().split(">", 1)[1].rsplit("</svg>", 1)[0]
     return (
         '<svg xmlns="http://www.w3.org/2000/svg" class="icon {}" width="24" height="24" viewBox="0 0 24 24" fill="none" '
-        'stroke="currentColor" stroke-width="2" stroke-linecap="round" stroke-linejoin="round" aria-hidden="true">' + body + "</svg>"
+        'stroke="currentColor" stroke-width="2" stroke-linecap="round" stroke-linejoin="round" aria-hidden="true">'
+        + body
+        + "</svg>"
     )
 
 
@@ -52,8 +54,16 @@ def field(bound: BoundField, **extra: Any) -> dict[str, Any]:
     if described:
         attrs["aria-describedby"] = " ".join(described)
     attrs.update(extra)
-    control = bound.as_widget(attrs={**widget.attrs, **attrs, "class": f"{widget.attrs.get('class', '')} {attrs['class']}".strip()})
-    return {"bound": bound, "control": control, "is_check": is_check, "is_group": is_group, "is_file": isinstance(widget, FileInput)}
+    control = bound.as_widget(
+        attrs={**widget.attrs, **attrs, "class": f"{widget.attrs.get('class', '')} {attrs['class']}".strip()}
+    )
+    return {
+        "bound": bound,
+        "control": control,
+        "is_check": is_check,
+        "is_group": is_group,
+        "is_file": isinstance(widget, FileInput),
+    }
 
 
 STATE_COLOURS = {
@@ -79,7 +89,11 @@ STATE_COLOURS = {
 @register.inclusion_tag("console/state.html")
 def state(value: str, label: str = "") -> dict[str, str]:
     """The badge of a state: `{% state job.state job.get_state_display %}`."""
-    return {"value": value, "label": label or value.replace("_", " ").capitalize(), "colour": STATE_COLOURS.get(value, "secondary")}
+    return {
+        "value": value,
+        "label": label or value.replace("_", " ").capitalize(),
+        "colour": STATE_COLOURS.get(value, "secondary"),
+    }
 
 
 @register.filter

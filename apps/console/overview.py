@@ -1,0 +1,114 @@
+"""What the two entrance pages show."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from django.db.models import Count, Prefetch
+from django.urls import reverse
+from django.utils import timezone
+
+from apps.accounts.models import Invitation, Membership, User
+from apps.analytics.models import Event
+from apps.datasets.models import DatasetVersion
+from apps.delivery.models import Deployment, Installation
+from apps.jobs.models import Job
+from apps.models.models import ModelVersion
+from apps.projects.access import Access
+from apps.projects.models import Project
+from apps.training.models import TrainingRun
+
+
+def organizations_of(user: User) -> dict[str, Any]:
+    """The person's organizations with their projects, and the invitations that wait for them. Four queries."""
+    projects = Project.across_tenants.annotate(
+        model_count=Count("registeredmodels", distinct=True), device_count=Count("installations", distinct=True)
+    )
+    memberships = (
+        Membership.objects.filter(user=user)
+        .select_related("organization")
+        .prefetch_related(Prefetch("organization__projects", projects.order_by("name")))
+        .order_by("organization__name")
+    )
+    invitations = Invitation.objects.open().filter(email__iexact=user.email).select_related("organization")
+    return {"memberships": memberships, "invitations": invitations}
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of the way from data to devices: how far the project is, and where to go on."""
+
+    title: str
+    done: str | None
+    todo: str
+    url: str
+
+
+@dataclass(frozen=True)
+class ProjectOverview:
+    steps: list[Step]
+    next_step: Step | None
+    jobs: list[Job]
+    devices: int
+    devices_today: int
+    events_today: int
+
+
+def project_overview(access: Access) -> ProjectOverview:
+    """The project's state in eight queries."""
+    project = access.project
+    day_ago = timezone.now() - timedelta(days=1)
+    where = [access.organization.slug, project.slug]
+    data = access.query(DatasetVersion).ready().select_related("dataset").order_by("-id").first()
+    run = access.query(TrainingRun).for_page().first()
+    version = access.query(ModelVersion).ready().select_related("model").order_by("-id").first()
+    deployment = (
+        access.query(Deployment)
+        .select_related("current__version__model")
+        .exclude(current=None)
+        .order_by("-current__id")
+        .first()
+    )
+    devices = access.query(Installation).count()
+    steps = [
+        Step(
+            "Data",
+            f"{data}: {data.num_examples:,} examples" if data else None,
+            "Upload labelled images",
+            reverse("dataset-list", args=where),
+        ),
+        Step(
+            "Training",
+            f"{run.name}: {run.job.get_state_display().lower()}" if run else None,
+            "Train a small model",
+            reverse("run-list", args=where),
+        ),
+        Step(
+            "Model",
+            f"{version} is ready" if version else None,
+            "Get a version through its check",
+            reverse("model-list", args=where),
+        ),
+        Step(
+            "Deployment",
+            f"{deployment.current.version} goes to devices" if deployment else None,
+            "Deploy a version",
+            reverse("deployment-list", args=where),
+        ),
+        Step(
+            "Devices",
+            f"{devices:,} seen" if devices else None,
+            "Make a device key and start the client",
+            reverse("key-list", args=where),
+        ),
+    ]
+    return ProjectOverview(
+        steps=steps,
+        next_step=next((step for step in steps if step.done is None), None),
+        jobs=list(access.query(Job).for_page()[:6]),
+        devices=devices,
+        devices_today=access.query(Installation).filter(last_seen_at__gte=day_ago).count(),
+        events_today=access.query(Event).filter(received_at__gte=day_ago).count(),
+    )
