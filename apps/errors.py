@@ -14,8 +14,8 @@ class Detail(TypedDict):
 class Refused(Exception):  # noqa: N818  (reads as what happened)
     """A request that is understood and turned down; nothing was changed.
 
-    `code` is snake_case and stable, `message` says what was wrong, what was received and what is accepted, `details` ties
-    reasons to fields, `status` is the HTTP status an API answers with. Pages show the message beside the field.
+    `code` is snake_case and stable, `message` says what was wrong, what was received and what is accepted, `details`
+    ties reasons to fields, `status` is the HTTP status an API answers with. Pages show the message beside the field.
     """
 
     def __init__(self, code: str, message: str, *, details: Sequence[Detail] = (), status: int = 400) -> None:

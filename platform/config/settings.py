@@ -256,7 +256,7 @@ REST_FRAMEWORK = {
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Bantam API",
-    "DESCRIPTION": "The team API (`/api/v1/`, session or server key) and the device API (`/api/device/v1/`, device key).",
+    "DESCRIPTION": "The team API (`/api/v1/`: session or server key), the device API (`/api/device/v1/`: device key).",
     "VERSION": "1",
     "SERVE_INCLUDE_SCHEMA": False,
     "SWAGGER_UI_DIST": "SIDECAR",

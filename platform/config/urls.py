@@ -1,4 +1,4 @@
-"""Every address. Console: `/o/<organization>/…` and `/o/<organization>/p/<project>/…`; APIs: `/api/…`; admin: `/admin/`."""
+"""Every address. Console: `/o/<organization>/…`, below it `p/<project>/…`; APIs: `/api/…`; operators: `/admin/`."""
 
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
