@@ -1,0 +1,212 @@
+"""One update: root, manifest, files. The only code that asks the server what to run."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from device_client._download import download
+from device_client._events import EventQueue
+from device_client._exceptions import (
+    DeviceClientError,
+    FileMismatchError,
+    ModelLoadError,
+    ModelNotAssignedError,
+    RuntimeTooOldError,
+    ServerRefusedError,
+    UntrustedError,
+)
+from device_client._http import Http
+from device_client._lock import FileLock
+from device_client._manifest import Manifest, Target
+from device_client._model import Model, stage_of
+from device_client._probe import DeviceProbe
+from device_client._runtime import litert_version, runtime_version, satisfies
+from device_client._store import LocalVersion, ModelStore
+from device_client._trust import Trust
+
+logger = logging.getLogger("device_client")
+
+MANIFEST_PATH = "api/device/v1/manifest"
+ROOT_PATH = "api/device/v1/root/{number}"
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What the server hears about this installation besides what the probe sees."""
+
+    installation: str
+    app_version: str
+    user: dict[str, str]
+
+
+class Updater:
+    def __init__(
+        self,
+        *,
+        http: Http,
+        trust: Trust,
+        events: EventQueue,
+        probe: DeviceProbe,
+        identity: Identity,
+        lock: FileLock,
+    ) -> None:
+        self._http = http
+        self._trust = trust
+        self._events = events
+        self._probe = probe
+        self._identity = identity
+        self._lock = lock
+
+    def update(
+        self, models: Iterable[Model], *, asked_for: bool, lock_timeout: float, deadline: float | None = None
+    ) -> list[Model]:
+        """Bring `models` to what the server wants this device to have.
+
+        Args:
+            asked_for: somebody waits for it: the probe is not asked whether now is a good time.
+            lock_timeout: seconds to wait for another process or thread that is updating.
+            deadline: of `time.monotonic()`, for the downloads.
+
+        Returns:
+            the models that got another version.
+
+        Raises:
+            DeviceClientError: the manifest could not be had, or what went wrong with the first model that failed;
+                the others have been updated all the same.
+        """
+        models = list(models)
+        with self._lock.hold(lock_timeout):
+            try:
+                manifest = self._manifest()
+            except UntrustedError as error:
+                for model in models:
+                    model.report_failure("verify", error, None)
+                raise
+            changed: list[Model] = []
+            first: DeviceClientError | None = None
+            for model in models:
+                try:
+                    if self._update_one(model, manifest, asked_for=asked_for, deadline=deadline):
+                        changed.append(model)
+                except DeviceClientError as error:
+                    logger.warning("model %r could not be updated: %s", model.name, error)
+                    first = first or error
+            if first is not None:
+                raise first
+            return changed
+
+    def _manifest(self) -> Manifest:
+        etag = self._trust.etag()
+        headers = {"If-None-Match": etag} if etag else None
+        response = self._http.get(MANIFEST_PATH, params=self._query(), headers=headers)
+        if response.status_code == 304:
+            return self._trust.current_manifest()
+        # The root is walked before anything new is believed; an unchanged manifest needs no second request.
+        self._trust.update_root(self._fetch_root)
+        return self._trust.accept_manifest(response.content, response.headers.get("ETag"))
+
+    def _fetch_root(self, number: int) -> bytes | None:
+        try:
+            return self._http.get(ROOT_PATH.format(number=number)).content
+        except ServerRefusedError as error:
+            if error.status == 404:
+                return None
+            raise
+
+    def _query(self) -> dict[str, str]:
+        attributes = self._probe.attributes()
+        query = {
+            "installation": self._identity.installation,
+            "app_version": self._identity.app_version,
+            "runtime_version": runtime_version(),
+        }
+        for name in ("platform", "os_version", "device_model", "ram_mb", "cpu_cores", "language", "country"):
+            value = getattr(attributes, name)
+            if value is not None:
+                query[name] = str(value)
+        query.update({f"user.{name}": value for name, value in self._identity.user.items()})
+        return query
+
+    def _update_one(self, model: Model, manifest: Manifest, *, asked_for: bool, deadline: float | None) -> bool:
+        target = manifest.targets.get(model.name)
+        if target is None:
+            if model.ready:
+                return False  # what was once here keeps working
+            raise ModelNotAssignedError(
+                f"the server offers no version of the model {model.name!r} to this device; it offers "
+                f"{', '.join(sorted(manifest.targets)) or 'none'}"
+            )
+        store = model.store
+        self._note_assignment(store, target)
+        in_use = model.version
+        if in_use is not None and in_use.id == target.version and in_use.sha256 == target.sha256:
+            return False
+        try:
+            _check_refused(store, target)
+            _check_runtime(target)
+            local = self._local_copy(model, target, asked_for=asked_for, deadline=deadline)
+            if local is None:
+                return False
+            model.install(local)
+        except ModelLoadError:
+            raise  # reported where it was found
+        except DeviceClientError as error:
+            model.report_failure(stage_of(error), error, target.version)
+            raise
+        store.remove_leftovers(keep=target.version)
+        return True
+
+    def _local_copy(
+        self, model: Model, target: Target, *, asked_for: bool, deadline: float | None
+    ) -> LocalVersion | None:
+        """The file of `target`, from the disk if it is there, else downloaded. None when now is no good time."""
+        store = model.store
+        local = LocalVersion.of(target)
+        if store.path(target.version).exists():
+            try:
+                store.content(local)
+                return local
+            except FileMismatchError as error:
+                logger.warning("%s; it is fetched again", error)
+        if not asked_for and not self._probe.may_download(target.length):
+            logger.info("model %r version %s waits for a better time to download", target.model, target.version)
+            return None
+        store.remove_leftovers(keep=target.version)
+        result = download(self._http, target, store.path(target.version), deadline=deadline)
+        self._events.add(
+            "downloaded",
+            model=target.model,
+            version=target.version,
+            data={"bytes": result.received, "seconds": round(result.seconds, 3), "resumed": result.resumed},
+        )
+        return local
+
+    def _note_assignment(self, store: ModelStore, target: Target) -> None:
+        assigned = [target.version, target.revision]
+        if store.read().assigned == assigned:
+            return
+        self._events.add(
+            "assigned",
+            model=target.model,
+            version=target.version,
+            data={"rule": target.rule, "revision": target.revision, "routing": target.routing},
+        )
+        store.change(assigned=assigned)
+
+
+def _check_refused(store: ModelStore, target: Target) -> None:
+    refused = store.read().refused.get(target.version)
+    if refused is not None and refused.litert == litert_version():
+        raise ModelLoadError(
+            f"version {target.version} of {target.model!r} is not tried again on this device: {refused.message}"
+        )
+
+
+def _check_runtime(target: Target) -> None:
+    if not satisfies(target.min_runtime, runtime_version()):
+        raise RuntimeTooOldError(
+            f"version {target.version} of {target.model!r} needs the runtime {target.min_runtime}; "
+            f"ai-edge-litert {litert_version()} implements {runtime_version()}"
+        )
