@@ -153,7 +153,12 @@ class Journey:
             np.savez(
                 npz, images=np.stack([self.images[row["path"]] for row in test]), labels=[row["label"] for row in test]
             )
-            command = [self.device_python, Path(__file__).with_name("device.py"), "--server", self.server]
+            command: list[str | Path] = [
+                self.device_python,
+                Path(__file__).with_name("device.py"),
+                "--server",
+                self.server,
+            ]
             command += [
                 "--api-key",
                 self.device_key,

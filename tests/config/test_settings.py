@@ -1,0 +1,51 @@
+"""Settings that can't work stop the start with one sentence, in a real process."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def start(tmp_path, **environment: str) -> subprocess.CompletedProcess[str]:
+    base = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    return subprocess.run(
+        [sys.executable, "manage.py", "check"],
+        cwd=ROOT,
+        env=base | {"DATA_DIR": str(tmp_path)} | environment,
+        capture_output=True,
+        text=True,
+    )
+
+
+@pytest.mark.parametrize(
+    ("environment", "sentence"),
+    [
+        ({"STORAGE_URL": "ftp://x"}, "STORAGE_URL must look like s3://"),
+        ({"STORAGE_URL": "s3://key:secret@host"}, "the host or bucket is missing"),
+        ({"STORAGE_URL": "s3://k:s@host/bucket?color=red"}, "Unknown: color"),
+        ({"REDIS_URL": "http://localhost"}, "REDIS_URL must start with redis://"),
+        ({"DATABASE_URL": "postgres://x@localhost/y"}, "SECRET_KEY must be set"),
+        ({"DATABASE_URL": "mysql://x@localhost/y"}, "DATABASE_URL must start with postgres://"),
+        ({"SECRET_KEY": "short"}, "SECRET_KEY must have at least 32 characters"),
+        ({"BASE_URL": "bantam.example"}, "BASE_URL must be an http(s) address"),
+    ],
+)
+def test_what_is_wrong_is_said_in_a_sentence(tmp_path, environment, sentence):
+    done = start(tmp_path, **environment)
+    assert done.returncode != 0
+    assert sentence in done.stderr
+
+
+def test_embedded_default_needs_no_environment_and_keeps_its_key(tmp_path):
+    assert start(tmp_path).returncode == 0
+    key = (tmp_path / "secret_key").read_text()
+    assert len(key) >= 50
+    assert (tmp_path / "secret_key").stat().st_mode & 0o077 == 0
+    assert start(tmp_path).returncode == 0
+    assert (tmp_path / "secret_key").read_text() == key
