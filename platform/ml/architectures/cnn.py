@@ -1,0 +1,95 @@
+"""A plain convolutional network: blocks of convolution, batch normalization, activation and max pooling."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from ml.architectures.base import BuildContext, ModelParams, ModelType
+
+Width = Annotated[int, Field(ge=1, le=2048)]
+
+
+class CnnParams(ModelParams):
+    filters: list[Width] = Field(
+        default=[16, 32],
+        min_length=1,
+        max_length=12,
+        title="Filters",
+        description="Filters of each convolution block, first to last.",
+    )
+    kernel_size: Literal[1, 3, 5, 7] = Field(default=3, title="Kernel size", description="Side of the square kernels.")
+    pool_size: int = Field(
+        default=2, ge=1, le=4, title="Pooling", description="Side of the max pooling after each block; 1 for none."
+    )
+    head: Literal["flatten", "average"] = Field(
+        default="flatten",
+        title="Head",
+        description="flatten keeps positions and costs bytes; average takes the mean over the image.",
+    )
+    units: list[Width] = Field(
+        default=[], max_length=4, title="Hidden layers", description="Width of each dense layer before the output."
+    )
+    batch_norm: bool = Field(
+        default=True,
+        title="Batch normalization",
+        description="Normalize each block while training. It is folded into the convolutions on export and costs no bytes.",
+    )
+
+    def check_shape(self, shape: tuple[int, int, int]) -> str | None:
+        return check_pooling(shape, blocks=len(self.filters), pool_size=self.pool_size)
+
+
+def check_pooling(shape: tuple[int, int, int], *, blocks: int, pool_size: int) -> str | None:
+    """Says that `blocks` poolings by `pool_size` leave nothing of an image of `shape`, or None if they leave something."""
+    side = min(shape[:2])
+    fitting = 0
+    while pool_size > 1 and side >= pool_size:
+        side //= pool_size
+        fitting += 1
+    if pool_size > 1 and blocks > fitting:
+        return (
+            f"{blocks} blocks with pool_size {pool_size} leave nothing of an image of {shape[0]}x{shape[1]}. "
+            f"Accepted: at most {fitting} blocks, or pool_size 1"
+        )
+    return None
+
+
+def build(params: CnnParams, context: BuildContext) -> Any:
+    """tf_keras.Model: uint8 [batch, height, width, channels] → logits float32 [batch, num_classes]."""
+    import tf_keras
+
+    from ml.layers.heads import activation_layer, dense_head, seeded_initializer
+    from ml.layers.pixels import Standardize
+
+    pixels = tf_keras.Input(context.shape, dtype="uint8", name=context.feature)
+    x = Standardize(context.statistics, name="standardize")(pixels)
+    for index, filters in enumerate(params.filters):
+        x = tf_keras.layers.Conv2D(
+            filters,
+            params.kernel_size,
+            padding="same",
+            use_bias=not params.batch_norm,
+            kernel_initializer=seeded_initializer(context, f"conv_{index}"),
+            name=f"conv_{index}",
+        )(x)
+        if params.batch_norm:
+            x = tf_keras.layers.BatchNormalization(momentum=0.9, name=f"norm_{index}")(x)
+        x = activation_layer(context.activation, name=f"activation_{index}")(x)
+        if params.pool_size > 1:
+            x = tf_keras.layers.MaxPooling2D(params.pool_size, name=f"pool_{index}")(x)
+    if params.head == "average":
+        x = tf_keras.layers.GlobalAveragePooling2D(name="average")(x)
+    else:
+        x = tf_keras.layers.Flatten(name="flatten")(x)
+    return tf_keras.Model(pixels, dense_head(x, params.units, context), name=context.name)
+
+
+MODEL_TYPE = ModelType(
+    name="cnn",
+    title="Convolutional",
+    description="Convolution blocks with pooling. The usual choice of trainer for images.",
+    params=CnnParams,
+    build=build,
+)

@@ -1,0 +1,154 @@
+"""The commands of `python -m ml`: arguments in, exit status out. Heavy imports happen inside the command that needs them."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+from ml.files import write_json
+from ml.refusal import RefusedError
+from ml.reporting import Reporter
+from ml.termination import Terminated
+
+EXIT_REFUSED = 2
+EXIT_FAULT = 1
+EXIT_TERMINATED = 143
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command. Returns 0 (done), 2 (input refused), 1 (fault) or 143 (ended by SIGTERM)."""
+    options = _parser().parse_args(arguments)
+    reporter = _reporter(events=options.events)
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        options.run(options, reporter)
+    except RefusedError as error:
+        reporter.error(error.code, error.message, error.details)
+        return EXIT_REFUSED
+    except Terminated:
+        reporter.log("warning", "ended by SIGTERM")
+        return EXIT_TERMINATED
+    except Exception as error:
+        traceback.print_exc()
+        reporter.error("internal_error", f"The engine failed: {type(error).__name__}: {error}")
+        return EXIT_FAULT
+    return 0
+
+
+def _terminate(_signum: int, _frame: FrameType | None) -> NoReturn:
+    raise Terminated
+
+
+def _reporter(*, events: bool) -> Reporter:
+    if not events:
+        return Reporter(events=False)
+    # Libraries print to standard output as well; there, only events may stand.
+    stream = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    return Reporter(events=True, stream=stream)
+
+
+def _import_images(options: argparse.Namespace, reporter: Reporter) -> None:
+    from ml.data.importing import ImportSettings, import_images
+
+    settings = ImportSettings(
+        seed=options.seed,
+        validation=options.validation,
+        test=options.test,
+        max_bytes=options.max_bytes,
+        max_files=options.max_files,
+        height=options.height,
+        width=options.width,
+        channels=options.channels,
+    )
+    import_images(options.archive, options.out, options.work, settings, reporter)
+
+
+def _train(options: argparse.Namespace, reporter: Reporter) -> None:
+    from ml.data.dataset import DatasetInfo
+    from ml.spec_files import check_dataset, read_spec
+
+    spec = read_spec(options.spec)
+    info = DatasetInfo.read(options.dataset)
+    check_dataset(spec, info)
+    # Everything that can be refused without TensorFlow has been.
+    from ml.training.run import train
+
+    train(spec, spec_folder=options.spec.parent, dataset=options.dataset, out=options.out, work=options.work, reporter=reporter)
+
+
+def _check(options: argparse.Namespace, reporter: Reporter) -> None:
+    from ml.compatibility.check import check_file
+
+    report = check_file(options.file)
+    write_json(options.out / "result.json", report)
+    for problem in report["problems"]:
+        reporter.log("warning", f"{problem['code']}: {problem['message']}")
+    verdict = "runs" if report["ok"] else "is refused"
+    reporter.log("info", f"{options.file.name} {verdict}; minimum runtime {report['min_runtime'] or 'unknown'}")
+
+
+def _evaluate(options: argparse.Namespace, reporter: Reporter) -> None:
+    from ml.evaluation.evaluate import evaluate_file
+
+    result = evaluate_file(options.file, options.dataset, options.split, reporter)
+    write_json(options.out / "result.json", result)
+    metrics = result["metrics"][options.split]
+    reporter.log("info", f"{options.split}: accuracy {metrics['accuracy']:.4f} on {metrics['num_examples']} examples")
+
+
+def _inspect(options: argparse.Namespace, reporter: Reporter) -> None:
+    from ml.compatibility.describe import describe
+
+    for line in describe(options.file):
+        reporter.log("info", line)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m ml", description="Bantam's learning engine.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="command")
+
+    def add(name: str, run: object, description: str) -> argparse.ArgumentParser:
+        command = commands.add_parser(name, help=description, description=description)
+        command.add_argument("--events", action="store_true", help="write one JSON object a line to standard output")
+        command.set_defaults(run=run)
+        return command
+
+    command = add("import-images", _import_images, "make a dataset from a zip of class folders")
+    command.add_argument("--archive", type=Path, required=True)
+    command.add_argument("--out", type=Path, required=True)
+    command.add_argument("--work", type=Path, required=True)
+    command.add_argument("--seed", type=int, default=7)
+    command.add_argument("--validation", type=float, default=0.1, help="fraction of each class")
+    command.add_argument("--test", type=float, default=0.2, help="fraction of each class")
+    command.add_argument("--max-bytes", type=int, default=2_000_000_000, help="largest unpacked size")
+    command.add_argument("--max-files", type=int, default=1_000_000)
+    for side in ("height", "width", "channels"):
+        command.add_argument(f"--{side}", type=int, default=None, help="default: the most common one")
+
+    command = add("train", _train, "train the models of a spec jointly, export and measure them")
+    command.add_argument("--spec", type=Path, required=True, help="a .yaml or .json training spec")
+    command.add_argument("--dataset", type=Path, required=True, help="a folder written by import-images")
+    command.add_argument("--out", type=Path, required=True)
+    command.add_argument("--work", type=Path, required=True, help="checkpoints; the same folder again resumes")
+
+    command = add("check", _check, "say whether a .tflite file runs on the plain LiteRT runtime, and from which version")
+    command.add_argument("--file", type=Path, required=True)
+    command.add_argument("--out", type=Path, required=True)
+
+    command = add("evaluate", _evaluate, "measure a .tflite file on one split of a dataset")
+    command.add_argument("--file", type=Path, required=True)
+    command.add_argument("--dataset", type=Path, required=True)
+    command.add_argument("--split", choices=("train", "validation", "test"), default="test")
+    command.add_argument("--out", type=Path, required=True)
+
+    command = add("inspect", _inspect, "list the signature, operators and constants of a .tflite file")
+    command.add_argument("--file", type=Path, required=True)
+    return parser

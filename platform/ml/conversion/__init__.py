@@ -1,0 +1,1 @@
+"""From Keras models to .tflite files that the plain LiteRT interpreter runs."""

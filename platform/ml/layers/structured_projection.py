@@ -1,0 +1,93 @@
+"""Random projections to signs by rounds of sign flips and fast Hadamard transforms.
+
+The dense form of a projection layer (Ravi, "ProjectionNet", 2017) multiplies by a random matrix that has to be stored.
+Rounds of H·D, a Hadamard transform after random signs, give nearly the same vectors from a few bytes a value
+(Andoni et al., "Practical and Optimal LSH for Angular Distance", 2015, section 4: three rounds).
+
+Every intermediate value is an integer below 2^24, so that float32 sums are exact in any order: training on any hardware,
+the exported file in any runtime, and the NumPy reference give identical bits. Inputs are pixels minus an integer; each
+round is divided by √N, a power of two, and rounded to integers, which keeps the 2-norm and so the largest sum, ≤ √N·‖x‖₂.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+import tf_keras
+
+ROUNDS = 3
+
+
+def hadamard(size: int) -> npt.NDArray[np.float32]:
+    """The Sylvester-Hadamard matrix of `size`, a power of two, with entries ±1."""
+    matrix = np.ones((1, 1), np.float32)
+    while len(matrix) < size:
+        matrix = np.block([[matrix, matrix], [matrix, -matrix]])
+    return matrix
+
+
+def side_for(inputs: int) -> int:
+    """√N for the smallest power of four N that is at least `inputs` and at least 16."""
+    side = 4
+    while side * side < inputs:
+        side *= 2
+    return side
+
+
+def sign_masks(*, seed: int, blocks: int, side: int) -> npt.NDArray[np.bool_]:
+    """Where to keep (True) or flip (False) the sign: bool [rounds, blocks, side, side], by `seed`."""
+    generator = np.random.Generator(np.random.PCG64(seed))
+    return generator.integers(0, 2, (ROUNDS, blocks, side, side), dtype=np.uint8).astype(np.bool_)
+
+
+@tf_keras.saving.register_keras_serializable("bantam")
+class StructuredProjection(tf_keras.layers.Layer):  # type: ignore[misc]
+    """uint8 [batch, height, width, channels] → float32 [batch, outputs] of ±1.
+
+    `center` is an integer for each channel that is taken off the pixels. A value of exactly zero gives -1.
+    Raises ValueError if the input has more than 65536 values.
+    """
+
+    def __init__(self, *, outputs: int, center: Sequence[int], seed: int, **kwargs: Any) -> None:
+        super().__init__(autocast=False, trainable=False, **kwargs)
+        self.outputs = outputs
+        self.center = [int(value) for value in center]
+        self.seed = seed
+
+    def build(self, input_shape: Sequence[int | None]) -> None:
+        inputs = prod(int(size or 0) for size in input_shape[1:])
+        if inputs > 65536:
+            raise ValueError(f"StructuredProjection takes at most 65536 values an example. Received: {inputs}")
+        self._inputs = inputs
+        self._side = side_for(inputs)
+        self._blocks = -(-self.outputs // self._side**2)
+        self._masks = sign_masks(seed=self.seed, blocks=self._blocks, side=self._side)
+        super().build(input_shape)
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        side, blocks = self._side, self._blocks
+        x = tf.cast(inputs, tf.float32) - tf.constant(self.center, tf.float32)
+        x = tf.reshape(x, [-1, self._inputs])
+        if self._inputs < side * side:
+            x = tf.pad(x, [[0, 0], [0, side * side - self._inputs]])
+        x = tf.reshape(x, [-1, 1, side, side])
+        transform = tf.constant(hadamard(side))
+        for mask in self._masks:
+            # A boolean constant costs one byte a value in the file; signs as floats would be folded to four.
+            x = tf.where(tf.constant(mask[np.newaxis]), x, -x)
+            # H_N = H_√N ⊗ H_√N, so the transform of the flat vector is H·X·H on the square one.
+            x = tf.matmul(transform, tf.matmul(x, transform))
+            x = tf.floor(x * (1.0 / side) + 0.5)
+        x = tf.reshape(x, [-1, blocks * side * side])[:, : self.outputs]
+        return tf.where(x > 0.0, 1.0, -1.0)
+
+    def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, int]:
+        return (input_shape[0], self.outputs)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "outputs": self.outputs, "center": self.center, "seed": self.seed}

@@ -1,0 +1,137 @@
+"""One training run from its spec to its files and result.json."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+# Before TensorFlow is imported: Keras 2 as tf.keras, and no start-up notes in the log.
+os.environ["TF_USE_LEGACY_KERAS"] = "1"
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+
+import tensorflow as tf
+import tf_keras
+
+from ml.conversion.export import OUTPUT, export_network
+from ml.conversion.metadata import InputMetadata, ModelMetadata, OutputMetadata
+from ml.conversion.parity import check_parity
+from ml.data.dataset import DatasetInfo
+from ml.data.pipeline import Pipeline
+from ml.evaluation.evaluate import decoded_examples, evaluate_runtime
+from ml.evaluation.runtime import Runtime
+from ml.files import write_json
+from ml.refusal import RefusedError
+from ml.reporting import Reporter
+from ml.specs import TrainingSpec
+from ml.training.joint import JointTrainer
+from ml.training.loop import TrainingLoop
+from ml.training.networks import Network, build_networks
+
+PARITY_EXAMPLES = 500
+
+
+def train(spec: TrainingSpec, *, spec_folder: Path, dataset: Path, out: Path, work: Path, reporter: Reporter) -> None:
+    """Trains, exports and measures; writes result.json into `out` last. Raises RefusedError and Terminated."""
+    tf.get_logger().setLevel("ERROR")
+    tf_keras.utils.set_random_seed(spec.hyperparameters.seed)
+    tf.config.experimental.enable_op_determinism()
+    work.mkdir(parents=True, exist_ok=True)
+    _claim_work(work, spec, dataset)
+    pipeline = Pipeline(dataset, DatasetInfo.read(dataset))
+    reporter.log("info", f"training {', '.join(model.id for model in spec.models())} with TensorFlow {tf.__version__}")
+    networks = build_networks(spec, pipeline.statistics(), spec_folder=spec_folder)
+    joint = JointTrainer(networks, spec.hyperparameters)
+    loop = TrainingLoop(spec, joint, pipeline, work=work, out=out, reporter=reporter)
+    trained = loop.run()
+
+    models = []
+    for index, network in enumerate(networks):
+        reporter.progress(index, len(networks), "models", f"exporting {network.spec.id}")
+        models.append(_export_and_measure(network, pipeline, out=out, work=work))
+    shutil.copyfile(loop.history_path, out / "history.jsonl")
+    write_json(
+        out / "result.json",
+        {
+            "models": models,
+            "best_student": best_student(models, spec),
+            "steps": trained.steps,
+            "stopped_early": trained.stopped_early,
+            "seconds": round(trained.seconds, 3),
+            "history_path": "history.jsonl",
+        },
+    )
+    reporter.progress(len(networks), len(networks), "models", "done")
+
+
+def _claim_work(work: Path, spec: TrainingSpec, dataset: Path) -> None:
+    """Raises RefusedError `work_of_another_run` if `work` holds the state of another spec or dataset."""
+    identity = {
+        "spec": hashlib.sha256(spec.model_dump_json().encode()).hexdigest(),
+        "dataset": hashlib.sha256((dataset / "dataset.json").read_bytes()).hexdigest(),
+    }
+    path = work / "run.json"
+    if path.is_file() and json.loads(path.read_text()) != identity:
+        raise RefusedError(
+            "work_of_another_run",
+            f"The work folder {work} holds the state of a run with another spec or dataset. "
+            "Accepted: an empty folder, or the same spec and dataset to resume.",
+        )
+    write_json(path, identity)
+
+
+def _export_and_measure(network: Network, pipeline: Pipeline, *, out: Path, work: Path) -> dict[str, Any]:
+    """One entry of result.json's `models`. All metrics come from running the .tflite file in LiteRT."""
+    info = pipeline.info
+    metadata = ModelMetadata(
+        labels=info.classes,
+        inputs=[InputMetadata(name=info.feature.name, shape=info.feature.shape)],
+        outputs=[OutputMetadata(name=OUTPUT)],
+        model_id=network.spec.id,
+    )
+    exported = export_network(
+        network, metadata=metadata, out=out, work=work, tflite_copy=network.spec.tflite_output_path
+    )
+    runtime = Runtime(exported.tflite)
+    splits = [split for split in ("validation", "test") if info.splits.get(split)]
+    held_out = splits[-1] if splits else "train"
+    examples = (
+        (pixels, path)
+        for (pixels, _label, path), _ in zip(
+            decoded_examples(pipeline.folder, held_out, info), range(PARITY_EXAMPLES), strict=False
+        )
+    )
+    metrics = {split: evaluate_runtime(runtime, pipeline.folder, split, info) for split in splits}
+    write_json(exported.tflite.with_name("metrics.json"), metrics)
+    return {
+        "id": network.spec.id,
+        "role": network.role,
+        "model_type": network.spec.model_type,
+        "parameters": int(network.model.count_params()),
+        "files": exported.files,
+        "metrics": metrics,
+        "latency_ms": runtime.latency(),
+        "parity": check_parity(network.model, runtime, examples),
+        "input": {"name": info.feature.name, "shape": [1, *info.feature.shape], "dtype": "uint8"},
+        "output": {"name": OUTPUT, "shape": [1, len(info.classes)], "dtype": "float32"},
+    }
+
+
+def best_student(models: list[dict[str, Any]], spec: TrainingSpec) -> str | None:
+    """The id of the student with the best validation accuracy within the budget (the smaller of equals), or None."""
+    budget = spec.budget
+    fitting = []
+    for model in models:
+        size = next(file["bytes"] for file in model["files"] if file["kind"] == "tflite")
+        if model["role"] != "student" or "validation" not in model["metrics"]:
+            continue
+        if budget.max_bytes is not None and size > budget.max_bytes:
+            continue
+        if budget.max_latency_ms is not None and model["latency_ms"]["p50"] > budget.max_latency_ms:
+            continue
+        fitting.append((model["metrics"]["validation"]["accuracy"], -size, model["id"]))
+    return max(fitting)[2] if fitting else None
