@@ -194,9 +194,8 @@ UPLOAD_EXPIRES_S = 24 * 3600
 DOWNLOAD_EXPIRES_S = 3600
 
 STATIC_URL = "/static/"
-STATIC_ROOT = Path(
-    env.str("STATIC_ROOT", default=str(DATA_DIR / "static"))
-)  # built from code, so it may outlive DATA_DIR
+STATIC_ROOT = Path(env.str("STATIC_ROOT", default=str(DATA_DIR / "static")))
+STATIC_ROOT.mkdir(parents=True, exist_ok=True)
 _npm = {
     "vendor/tabler/css": NODE_MODULES / "@tabler/core/dist/css",
     "vendor/tabler/js": NODE_MODULES / "@tabler/core/dist/js",

@@ -27,7 +27,7 @@ def start(tmp_path, **environment: str) -> subprocess.CompletedProcess[str]:
     ("environment", "sentence"),
     [
         ({"STORAGE_URL": "ftp://x"}, "STORAGE_URL must look like s3://"),
-        ({"STORAGE_URL": "s3://key:secret@host"}, "the host or bucket is missing"),
+        ({"STORAGE_URL": "s3://key:secret@host"}, "host or bucket is missing"),
         ({"STORAGE_URL": "s3://k:s@host/bucket?color=red"}, "Unknown: color"),
         ({"REDIS_URL": "http://localhost"}, "REDIS_URL must start with redis://"),
         ({"DATABASE_URL": "postgres://x@localhost/y"}, "SECRET_KEY must be set"),
@@ -40,6 +40,7 @@ def test_what_is_wrong_is_said_in_a_sentence(tmp_path, environment, sentence):
     done = start(tmp_path, **environment)
     assert done.returncode != 0
     assert sentence in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_embedded_default_needs_no_environment_and_keeps_its_key(tmp_path):
