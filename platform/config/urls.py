@@ -1,10 +1,14 @@
 """Every address. Console: `/o/<organization>/…`, below it `p/<project>/…`; APIs: `/api/…`; operators: `/admin/`."""
 
+from allauth.account.decorators import secure_admin_login
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
 import apps.jobs.routing
+
+# Operators sign in where everybody does, so that their second factor is asked for too.
+admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
 
 PROJECT_PAGES = "o/<slug:organization>/p/<slug:project>/"
 PROJECT_API = "api/v1/projects/<uuid:project>/"
