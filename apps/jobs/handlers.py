@@ -1,4 +1,4 @@
-"""What a kind of job does around its child process. Each app registers the handlers of its kinds in its AppConfig.ready."""
+"""What a kind of job does around its child process. Each app registers its handlers in its AppConfig.ready."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class JobHandler(Protocol):
         ...
 
     def fail(self, job: Job, code: str, message: str, details: list[Detail]) -> None:
-        """Note the end of a job that failed or was cancelled on the rows that wait for it, inside the ending transaction."""
+        """Note a failed or cancelled job on the rows that wait for it, inside the transaction that ends the job."""
         ...
 
 

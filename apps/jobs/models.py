@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import Any, ClassVar, Self
 
 from django.conf import settings
@@ -17,6 +18,18 @@ class JobQuerySet(TenantQuerySet["Job"]):
 
     def unfinished(self) -> Self:
         return self.filter(state__in=[Job.State.QUEUED, Job.State.RUNNING])
+
+    def abandoned(self, now: datetime) -> Self:
+        """Running jobs whose worker let its lease run out."""
+        return self.filter(state=Job.State.RUNNING, lease_expires_at__lt=now)
+
+    def forgotten(self, now: datetime) -> Self:
+        """Queued jobs whose message to the queue may have been lost."""
+        return self.filter(state=Job.State.QUEUED, remind_at__lt=now)
+
+    def locked(self) -> Self:
+        """For a change inside a transaction: the job's own row is locked, its project comes with it."""
+        return self.select_related("project__organization").select_for_update(of=("self",))
 
 
 class Job(TenantOwned):
@@ -37,17 +50,25 @@ class Job(TenantOwned):
     kind = models.CharField(max_length=10, choices=Kind)
     state = models.CharField(max_length=10, choices=State, default=State.QUEUED)
     title = models.CharField(max_length=200)
-    payload = models.JSONField(default=dict, help_text="What the handler of this kind needs: ids of rows of the same project.")
-    idempotency_key = models.CharField(max_length=100, null=True, blank=True)
+    payload = models.JSONField(
+        default=dict, help_text="What the handler of this kind needs: ids of rows of the same project."
+    )
+    idempotency_key = models.CharField(max_length=100, null=True, blank=True)  # noqa: DJ001  (unique where set)
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
 
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
 
+    queued_at = models.DateTimeField(default=timezone.now, help_text="When it last came into the queue.")
+    remind_at = models.DateTimeField(
+        default=timezone.now, help_text="When the queue is told of it again, should it still be waiting."
+    )
     attempts = models.PositiveIntegerField(default=0, help_text="Raised before the work starts.")
     max_attempts = models.PositiveIntegerField(default=3)
-    fencing_token = models.PositiveIntegerField(default=0, help_text="Raised with every lease; a write with an older one is refused.")
+    fencing_token = models.PositiveIntegerField(
+        default=0, help_text="Raised with every lease; a write with an older one is refused."
+    )
     lease_owner = models.CharField(max_length=100, blank=True)
     lease_expires_at = models.DateTimeField(null=True, blank=True)
     cancel_requested_at = models.DateTimeField(null=True, blank=True)
@@ -55,6 +76,9 @@ class Job(TenantOwned):
 
     progress = models.FloatField(default=0, help_text="0 … 1")
     progress_message = models.CharField(max_length=200, blank=True)
+    seconds_left = models.PositiveIntegerField(
+        null=True, blank=True, help_text="An estimate; null while there is none."
+    )
     last_sequence = models.PositiveIntegerField(default=0, help_text="Of the newest JobEvent.")
     result = models.JSONField(null=True, blank=True)
     error_code = models.CharField(max_length=60, blank=True)
@@ -68,12 +92,15 @@ class Job(TenantOwned):
         ordering = ["-id"]
         constraints = [
             models.UniqueConstraint(fields=["project", "idempotency_key"], name="job_once_per_idempotency_key"),
-            models.CheckConstraint(condition=models.Q(progress__gte=0, progress__lte=1), name="job_progress_is_a_share"),
+            models.CheckConstraint(
+                condition=models.Q(progress__gte=0, progress__lte=1), name="job_progress_is_a_share"
+            ),
         ]
         indexes = [
             models.Index(fields=["project", "-id"], name="job_newest_first"),
-            # The sweep for jobs whose worker died, every few seconds.
+            # The sweep, every few seconds: jobs whose worker died, and queued jobs that the queue may have lost.
             models.Index(fields=["lease_expires_at"], condition=models.Q(state="running"), name="job_running_lease"),
+            models.Index(fields=["remind_at"], condition=models.Q(state="queued"), name="job_queued_reminder"),
         ]
 
     def __str__(self) -> str:
@@ -82,6 +109,11 @@ class Job(TenantOwned):
     @property
     def is_over(self) -> bool:
         return self.state in {self.State.SUCCEEDED, self.State.FAILED, self.State.CANCELLED}
+
+    @property
+    def duration(self) -> timedelta | None:
+        """From the first start to the end, or until now; None before the start."""
+        return (self.finished_at or timezone.now()) - self.started_at if self.started_at else None
 
 
 class JobEventQuerySet(TenantQuerySet["JobEvent"]):

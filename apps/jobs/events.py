@@ -1,0 +1,55 @@
+"""Writing what happens in a job, numbered 1, 2, 3 … without a gap, and waking whoever watches."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from asgiref.sync import async_to_sync
+from channels.layers import get_channel_layer
+from django.db import transaction
+
+from apps.jobs.models import Job, JobEvent
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class NewEvent:
+    """An event that has no number yet."""
+
+    kind: JobEvent.Kind
+    data: dict[str, Any]
+
+
+def append(job: Job, events: Sequence[NewEvent]) -> None:
+    """Give `events` the next numbers of `job`. No number is missing, because the caller has locked the job's row."""
+    if not events:
+        return
+    first = job.last_sequence + 1
+    JobEvent.across_tenants.bulk_create(
+        JobEvent(project_id=job.project_id, job=job, sequence=first + index, kind=event.kind, data=event.data)
+        for index, event in enumerate(events)
+    )
+    job.last_sequence += len(events)
+    job.save(update_fields=["last_sequence"])
+    transaction.on_commit(lambda: wake(job.pk))
+
+
+def group_of(job_id: UUID) -> str:
+    """The channel layer's group of everybody who watches the job."""
+    return f"job.{job_id.hex}"
+
+
+def wake(job_id: UUID) -> None:
+    """Tell the watchers that the table has something new. They look by themselves too: a loss costs a second."""
+    layer = get_channel_layer()
+    if layer is None:
+        return
+    try:
+        async_to_sync(layer.group_send)(group_of(job_id), {"type": "job.changed"})
+    except Exception:
+        logger.warning("The watchers of job %s could not be woken.", job_id, exc_info=True)

@@ -1,0 +1,47 @@
+"""The life of a job: which state may follow which. Every change of state goes through `move`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.utils import timezone
+
+from apps.jobs.events import NewEvent, append
+from apps.jobs.models import Job, JobEvent
+
+S = Job.State
+NEXT: dict[Job.State, frozenset[Job.State]] = {
+    S.QUEUED: frozenset({S.RUNNING, S.FAILED, S.CANCELLED}),
+    S.RUNNING: frozenset({S.QUEUED, S.SUCCEEDED, S.FAILED, S.CANCELLED}),
+    S.SUCCEEDED: frozenset(),
+    S.FAILED: frozenset(),
+    S.CANCELLED: frozenset(),
+}
+
+
+class IllegalTransition(RuntimeError):  # noqa: N818  (reads as what happened)
+    """A job was to go from one state to another that may not follow it. A fault of the caller, never of a user."""
+
+
+def move(job: Job, to: Job.State, **about: Any) -> None:
+    """Bring `job`, whose row the caller has locked, into the state `to`, save all of it, and append the state event.
+
+    `about` goes into the event beside the state. Raises IllegalTransition, with nothing changed.
+    """
+    now = timezone.now()
+    if to not in NEXT[Job.State(job.state)]:
+        accepted = ", ".join(sorted(NEXT[Job.State(job.state)])) or "nothing, it is over"
+        raise IllegalTransition(f"Job {job.pk} is {job.state} and can't become {to}. May follow: {accepted}.")
+    job.state = to
+    if to == S.RUNNING:
+        job.started_at = job.started_at or now
+    else:
+        job.lease_owner, job.lease_expires_at, job.seconds_left = "", None, None
+    if to == S.QUEUED:
+        job.queued_at = now
+    if job.is_over:
+        job.finished_at = now
+    if to == S.SUCCEEDED:
+        job.progress = 1
+    job.save()
+    append(job, [NewEvent(JobEvent.Kind.STATE, {"state": to.value, **about})])
