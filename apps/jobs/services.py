@@ -96,7 +96,7 @@ def _same(project: Project, idempotency_key: str, kind: Job.Kind) -> Job | None:
     if job is not None and job.kind != kind:
         raise Refused(
             "idempotency_key_reused",
-            f"The key {idempotency_key!r} belongs to another job of this project ({job.get_kind_display()})."
+            f"The key {idempotency_key!r} belongs to another job of this project ({job.get_kind_display()}).",
             status=409,
         )
     return job
