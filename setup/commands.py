@@ -29,7 +29,8 @@ def run(arguments: Sequence[str]) -> int:
         # Before an installation of minutes, not after it.
         require_free_port(parse_port(options.port), host=options.host)
     installation = Installation()
-    installation.ensure()
+    # Checks and lock files need no collected assets, which change with every edit of a page.
+    installation.ensure(assets=options.command in {"install", "demo", "run", "worker", "test"})
     python = str(installation.python)
     if options.command == "demo":
         _become([python, "-m", "demo", "--port", options.port, *(["--exit"] if options.exit else [])])

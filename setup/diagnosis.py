@@ -25,7 +25,7 @@ REASONS = (
     (
         r"error sending request|tcp connect error|dns error|failed to lookup address|operation timed out"
         r"|Failed to establish a new connection|after connection broken by|Max retries exceeded|Read timed out"
-        r"|Temporary failure in name resolution"
+        r"|Temporary failure in name resolution|\(from versions: none\)"
         r"|\b(?:ECONNREFUSED|ECONNRESET|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|ENETUNREACH|EHOSTUNREACH|ERR_SOCKET_TIMEOUT)\b"
         r"|\b50[234] (?:Bad Gateway|Service Unavailable|Gateway Time-?out)\b",
         "the package registry could not be reached. Check the network, or name a mirror: UV_DEFAULT_INDEX for Python "

@@ -22,6 +22,25 @@ from setup.interpreter import base_executable, version_of
 from setup.preflight import FRESH_BYTES, UPDATE_BYTES, require_disks, require_venv_module
 from setup.steps import run_step
 
+# What no page loads of the packages that bring static files: other builds and styles (some name images that lie
+# elsewhere) and a second API reader. Hashing and compressing them would take most of the time.
+UNUSED_ASSETS = (
+    *("tabler-*", "*.rtl.*", "*.esm.*", "tabler.css*", "tabler.js*"),
+    *(
+        "chart.js*",
+        "chart.umd.js*",
+        "helpers.js*",
+        "*.d.ts",
+        "*.cjs",
+        "*.cjs.map",
+        "chunks",
+        "controllers",
+        "plugins",
+        "types",
+    ),
+    *("htmx.js", "*.amd.js", "*.cjs.js", "ext", "redoc"),
+)
+
 
 @dataclass(frozen=True)
 class Part:
@@ -47,15 +66,16 @@ class Installation:
         self.root = root
         self.venv = root / ".venv"
         self.device_venv = root / ".venv-device"
+        self.static = root / "var" / "static"
         self.python = self.venv / "bin" / "python"
         self.environment = package_environment(environment, self.venv / "bin")
 
-    def ensure(self) -> bool:
+    def ensure(self, *, assets: bool = True) -> bool:
         """Make what is missing or older than its lock file. Return whether anything was made. Raises SetupError."""
-        if all(part.is_current() for part in self.parts()):
+        if not self._pending(assets):
             return False
         with self._alone():
-            pending = [part for part in self.parts() if not part.is_current()]
+            pending = self._pending(assets)
             if any(part.folder in {self.venv, self.device_venv} for part in pending):
                 fresh = not self.venv.is_dir()
                 require_disks(self.root, self.environment, needed=FRESH_BYTES if fresh else UPDATE_BYTES)
@@ -67,6 +87,10 @@ class Installation:
                 part.stamp.parent.mkdir(parents=True, exist_ok=True)
                 part.stamp.write_text(part.key)
         return True
+
+    def _pending(self, assets: bool) -> list[Part]:
+        parts = [part for part in self.parts() if not part.is_current()]
+        return [part for part in parts if assets or part.folder != self.static]
 
     def parts(self) -> Iterator[Part]:
         # A virtual environment names its Python and its own path in every script, so both are part of its key.
@@ -88,8 +112,8 @@ class Installation:
         files = sorted(path for folder in own for path in folder.rglob("*") if path.is_file())
         times = [f"{path.relative_to(self.root)} {path.stat().st_size} {path.stat().st_mtime_ns}" for path in files]
         assets = _key(packages, front_end, *times, files=[self.root / "platform" / "config" / "settings.py"])
-        static = self.root / "var" / "static"
-        yield Part("static assets", static, static.with_suffix(".installed"), assets, self._static_assets)
+        stamp = self.static.with_suffix(".installed")
+        yield Part("static assets", self.static, stamp, assets, self._static_assets)
 
     def _python_packages(self) -> None:
         log = self._log("python-packages")
@@ -142,10 +166,11 @@ class Installation:
             environment.pop(variable, None)
         environment.update(
             DATA_DIR=str(self.root / "var" / "assets"),
-            STATIC_ROOT=str(self.root / "var" / "static"),
+            STATIC_ROOT=str(self.static),
             SECRET_KEY="used by no request: only files are collected",  # noqa: S106
         )
         command = [str(self.python), "manage.py", "collectstatic", "--no-input", "--clear", "--verbosity", "0"]
+        command += [option for pattern in UNUSED_ASSETS for option in ("--ignore", pattern)]
         log = self._log("static-assets")
         run_step("Static assets", command, log=log, environment=environment, cwd=self.root)
 

@@ -33,17 +33,17 @@ def process_table() -> Iterator[Process]:
 
 
 def _from_proc() -> Iterator[Process]:
-    for entry in os.scandir("/proc"):
-        if not entry.name.isdigit():
+    for name in os.listdir("/proc"):
+        if not name.isdigit():
             continue
         try:
-            stat = Path(entry.path, "stat").read_text(errors="replace")
+            stat = Path("/proc", name, "stat").read_text(errors="replace")
         except OSError:
             continue  # it ended while we looked
         # The command's name stands in brackets and may contain anything, so count from the last one.
         state, parent, group = stat[stat.rindex(")") + 2 :].split()[:3]
         if state not in "ZX":
-            yield Process(int(entry.name), int(parent), int(group))
+            yield Process(int(name), int(parent), int(group))
 
 
 def belonging_to(root: int, groups: Collection[int] = ()) -> set[int]:

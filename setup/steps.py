@@ -27,7 +27,7 @@ def run_step(
     log.parent.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
     live = sys.stdout.isatty()
-    print(f"  {title} …", end="" if live else "\n", flush=True)
+    print(f"  {title} …", end="", flush=True)
     with log.open("a+b") as output:
         before = output.seek(0, os.SEEK_END)
         output.write(("$ " + " ".join(command) + "\n").encode())
@@ -56,7 +56,7 @@ def run_step(
             reason = reason_in(text) or f"{Path(command[0]).name} ended with status {status}"
             raise SetupError(f"{title} failed: {reason}. The whole output is in {readable(log)}.")
     seconds = f"{time.monotonic() - started:.1f} s"
-    print(f"\r  {title} … {seconds}" if live else f"  … {seconds}", flush=True)
+    print(f"\r  {title} … {seconds}" if live else f" {seconds}", flush=True)
 
 
 def _wait(process: subprocess.Popen[bytes], title: str, started: float, live: bool) -> int:
