@@ -1,0 +1,1 @@
+"""Which runtimes can run a .tflite file? No TensorFlow here."""
