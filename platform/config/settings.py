@@ -64,6 +64,7 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "django.contrib.humanize",
+    "apps.accounts",  # before allauth: its templates win
     "allauth",
     "allauth.account",
     "allauth.mfa",
@@ -81,7 +82,6 @@ INSTALLED_APPS = [
     "apps.datasets",
     "apps.jobs",
     "apps.projects",
-    "apps.accounts",
 ]
 
 MIDDLEWARE = [
