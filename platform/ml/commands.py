@@ -1,4 +1,4 @@
-"""The commands of `python -m ml`: arguments in, exit status out. Heavy imports happen inside the command that needs them."""
+"""The commands of `python -m ml`: arguments in, exit status out. Each imports what is heavy when it needs it."""
 
 from __future__ import annotations
 
@@ -81,7 +81,14 @@ def _train(options: argparse.Namespace, reporter: Reporter) -> None:
     # Everything that can be refused without TensorFlow has been.
     from ml.training.run import train
 
-    train(spec, spec_folder=options.spec.parent, dataset=options.dataset, out=options.out, work=options.work, reporter=reporter)
+    train(
+        spec,
+        spec_folder=options.spec.parent,
+        dataset=options.dataset,
+        out=options.out,
+        work=options.work,
+        reporter=reporter,
+    )
 
 
 def _check(options: argparse.Namespace, reporter: Reporter) -> None:
@@ -139,7 +146,9 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--out", type=Path, required=True)
     command.add_argument("--work", type=Path, required=True, help="checkpoints; the same folder again resumes")
 
-    command = add("check", _check, "say whether a .tflite file runs on the plain LiteRT runtime, and from which version")
+    command = add(
+        "check", _check, "say whether a .tflite file runs on the plain LiteRT runtime, and from which version"
+    )
     command.add_argument("--file", type=Path, required=True)
     command.add_argument("--out", type=Path, required=True)
 

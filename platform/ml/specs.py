@@ -8,11 +8,20 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import PurePosixPath
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 import pydantic
-from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationInfo, field_validator, model_validator
-from pydantic.json_schema import GetJsonSchemaHandler, JsonSchemaValue
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    SerializeAsAny,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from ml.architectures import MODEL_TYPES, ModelParams
@@ -58,9 +67,9 @@ class FeatureSpec(Declared):
         description="The field of an example, and the name of the model's input on the device.",
     )
     type: Literal["image"] = Field(default="image", title="Type", description="What kind of input it is.")
-    shape: tuple[
-        Annotated[int, Field(ge=1, le=4096)], Annotated[int, Field(ge=1, le=4096)], Literal[1, 3]
-    ] = Field(title="Shape", description="Height, width and channels (1 grey, 3 colour) of the images.")
+    shape: tuple[Annotated[int, Field(ge=1, le=4096)], Annotated[int, Field(ge=1, le=4096)], Literal[1, 3]] = Field(
+        title="Shape", description="Height, width and channels (1 grey, 3 colour) of the images."
+    )
 
 
 class LossWeights(Declared):
@@ -99,7 +108,9 @@ class Hyperparameters(Declared):
         default=LossWeights(), title="Loss weights", description="The three weights of the joint objective."
     )
     cross_loss: Literal["cross_entropy", "kl", "mse_logits"] = Field(
-        default="cross_entropy", title="Cross loss", description="How a student's difference from the trainer is measured."
+        default="cross_entropy",
+        title="Cross loss",
+        description="How a student's difference from the trainer is measured.",
     )
     temperature: float = Field(
         default=1.0,
@@ -166,7 +177,7 @@ class ModelSpec(Declared):
     load_checkpoint: str | None = Field(
         default=None,
         title="Load checkpoint",
-        description="Start from the weights in this checkpoint.zip of a model of the same architecture: a path relative to the spec.",
+        description="Start from the weights in this checkpoint.zip of the same architecture: a path beside the spec.",
     )
     freeze_model_from_checkpoint: bool = Field(
         default=False,
@@ -249,7 +260,9 @@ class TrainingSpec(Declared):
         default=Budget(), title="Budget", description="Limits for choosing the best student among those trained."
     )
     trainer: ModelSpec | None = Field(
-        default=None, title="Trainer", description="The big network that teaches. Without one, each student learns by itself."
+        default=None,
+        title="Trainer",
+        description="The big network that teaches. Without one, each student learns by itself.",
     )
     students: list[ModelSpec] = Field(
         default=[], max_length=16, title="Students", description="The compact networks that are shipped."
@@ -320,7 +333,7 @@ class TrainingSpec(Declared):
             problems.append(
                 (
                     ("hyperparameters", "loss_weights", "student"),
-                    "the students would learn nothing. Accepted: a weight above 0 for student, or for cross with a trainer",
+                    "the students would learn nothing. Accepted: above 0 for student, or for cross with a trainer",
                     hyper.loss_weights.student,
                 )
             )

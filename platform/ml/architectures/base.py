@@ -37,7 +37,7 @@ class BuildContext:
 
 @dataclass(frozen=True, kw_only=True)
 class ModelType:
-    """One entry of the registry. `build(params, context)` returns a tf_keras.Model: uint8 image batch → float32 logits."""
+    """One entry of the registry. `build(params, context)` gives a tf_keras.Model: uint8 images → float32 logits."""
 
     name: str
     title: str

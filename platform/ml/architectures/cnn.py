@@ -34,7 +34,7 @@ class CnnParams(ModelParams):
     batch_norm: bool = Field(
         default=True,
         title="Batch normalization",
-        description="Normalize each block while training. It is folded into the convolutions on export and costs no bytes.",
+        description="Normalize each block while training. On export it is folded into the convolutions.",
     )
 
     def check_shape(self, shape: tuple[int, int, int]) -> str | None:
@@ -42,7 +42,7 @@ class CnnParams(ModelParams):
 
 
 def check_pooling(shape: tuple[int, int, int], *, blocks: int, pool_size: int) -> str | None:
-    """Says that `blocks` poolings by `pool_size` leave nothing of an image of `shape`, or None if they leave something."""
+    """Says that `blocks` poolings by `pool_size` leave nothing of an image of `shape`; None if something is left."""
     side = min(shape[:2])
     fitting = 0
     while pool_size > 1 and side >= pool_size:

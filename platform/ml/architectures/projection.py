@@ -1,7 +1,8 @@
 """Random projections to bits, then a small dense classifier.
 
-Ravi, "ProjectionNet: Learning Efficient On-Device Deep Networks Using Neural Projections" (2017), section 3: T functions
-of d bits each, bit = sign of ⟨random vector, x⟩. The random vectors are never stored: see `ml.layers.structured_projection`.
+Ravi, "ProjectionNet: Learning Efficient On-Device Deep Networks Using Neural Projections" (2017), section 3:
+T functions of d bits each, bit = sign of ⟨random vector, x⟩. The random vectors are never stored: see
+`ml.layers.structured_projection`.
 """
 
 from __future__ import annotations

@@ -62,8 +62,7 @@ def check_file(path: Path) -> CompatibilityReport:
         return report
     report["signatures"] = [asdict(signature) for signature in signatures_of(info)]
     report["ops"] = [
-        {"name": name, "version": version, "count": count}
-        for (name, version), count in sorted(info.operators.items())
+        {"name": name, "version": version, "count": count} for (name, version), count in sorted(info.operators.items())
     ]
     report["metadata"] = info.bantam
     report["min_runtime"] = minimum_runtime(info)

@@ -14,9 +14,7 @@ from ai_edge_litert import schema_py_generated as schema
 MAX_OPERATORS = 1_000_000
 MAX_METADATA_BYTES = 16_000_000
 
-_OPERATOR_NAMES = {
-    value: name for name, value in vars(schema.BuiltinOperator).items() if not name.startswith("_")
-}
+_OPERATOR_NAMES = {value: name for name, value in vars(schema.BuiltinOperator).items() if not name.startswith("_")}
 _TYPE_NAMES = {value: name.lower() for name, value in vars(schema.TensorType).items() if not name.startswith("_")}
 
 

@@ -60,7 +60,8 @@ def look_through(archive: zipfile.ZipFile, *, max_bytes: int, max_files: int) ->
     others = [entry.filename for entry in files if not entry.filename.lower().endswith(IMAGE_SUFFIXES)]
     if not images:
         raise RefusedError(
-            "no_images", f"The archive has no images. Received: {len(files)} files. Accepted: .png, .jpg and .jpeg files."
+            "no_images",
+            f"The archive has no images. Received: {len(files)} files. Accepted: .png, .jpg and .jpeg files.",
         )
     depth = _class_depth([entry.filename for entry in images])
     found = defaultdict(list)
@@ -98,7 +99,8 @@ def _refused(code: str, message: str, names: list[str]) -> RefusedError:
 def _check_limits(entries: list[zipfile.ZipInfo], *, max_bytes: int, max_files: int) -> None:
     if len(entries) > max_files:
         raise RefusedError(
-            "too_many_files", f"The archive has too many files. Received: {len(entries)}. Accepted: at most {max_files}."
+            "too_many_files",
+            f"The archive has too many files. Received: {len(entries)}. Accepted: at most {max_files}.",
         )
     total = sum(entry.file_size for entry in entries)
     if total > max_bytes:
@@ -112,9 +114,7 @@ def _check_limits(entries: list[zipfile.ZipInfo], *, max_bytes: int, max_files: 
         if entry.file_size > RATIO_FREE_BYTES and entry.file_size > MAX_RATIO * max(entry.compress_size, 1)
     ]
     if bombs:
-        raise _refused(
-            "compression_bomb", f"A file unpacks to more than {MAX_RATIO} times its compressed size.", bombs
-        )
+        raise _refused("compression_bomb", f"A file unpacks to more than {MAX_RATIO} times its compressed size.", bombs)
 
 
 def _check_safe(entry: zipfile.ZipInfo) -> None:
@@ -134,7 +134,9 @@ def _check_safe(entry: zipfile.ZipInfo) -> None:
 def _is_clutter(name: str) -> bool:
     """What operating systems leave in archives without being asked."""
     parts = PurePosixPath(name).parts
-    return parts[0] == "__MACOSX" or parts[-1] in (".DS_Store", "Thumbs.db", "desktop.ini") or parts[-1].startswith("._")
+    return (
+        parts[0] == "__MACOSX" or parts[-1] in (".DS_Store", "Thumbs.db", "desktop.ini") or parts[-1].startswith("._")
+    )
 
 
 def _class_depth(names: list[str]) -> int:

@@ -61,7 +61,7 @@ def split_path(folder: Path, split: Split) -> Path:
 
 
 def read_examples(folder: Path, split: Split, info: DatasetInfo) -> Iterator[Example]:
-    """The examples of a split, in the order of the file. Raises RefusedError for a damaged file or a label out of range."""
+    """The examples of a split, in the file's order. Raises RefusedError for damage or a label out of range."""
     for record in read_records(split_path(folder, split)):
         example = Example.decode(record, feature=info.feature.name)
         check_label(example.label, info)

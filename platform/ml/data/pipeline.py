@@ -19,7 +19,7 @@ _PARALLEL = 2
 
 @dataclass(frozen=True)
 class Pipeline:
-    """The splits of one dataset folder as tf.data. An element is (uint8 [batch, height, width, channels], int64 [batch])."""
+    """The splits of a dataset folder as tf.data of (uint8 [batch, height, width, channels], int64 [batch])."""
 
     folder: Path
     info: DatasetInfo
@@ -91,6 +91,8 @@ class Pipeline:
     def _decode_batch(self, records: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         fields = tf.io.parse_example(records, self._schema())
         images = tf.map_fn(
-            self._image, fields[self.info.feature.name], fn_output_signature=tf.TensorSpec(self.info.feature.shape, tf.uint8)
+            self._image,
+            fields[self.info.feature.name],
+            fn_output_signature=tf.TensorSpec(self.info.feature.shape, tf.uint8),
         )
         return images, fields[self.info.label]

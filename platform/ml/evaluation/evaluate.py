@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from ml.data.dataset import DatasetInfo, Split, read_examples
 from ml.data.images import Pixels, decode_png
@@ -30,7 +31,8 @@ def evaluate_runtime(
 ) -> ClassificationMetrics:
     """The metrics of a loaded file on one split. Raises RefusedError if the split is empty or the shapes differ."""
     _check_shapes(runtime, info)
-    probabilities, labels = [], []
+    probabilities: list[npt.NDArray[np.float32]] = []
+    labels: list[int] = []
     for pixels, label, _path in decoded_examples(folder, split, info):
         if reporter and len(labels) % PROGRESS_EVERY == 0:
             reporter.progress(len(labels), info.splits.get(split, 0), "examples", f"evaluating {split}")
@@ -59,6 +61,7 @@ def _check_shapes(runtime: Runtime, info: DatasetInfo) -> None:
     if runtime.input_shape != accepted_input or runtime.output_shape != accepted_output:
         raise RefusedError(
             "model_dataset_mismatch",
-            f"The model does not fit the dataset. Received: input {runtime.input_shape}, output {runtime.output_shape}. "
+            f"The model does not fit the dataset. Received: input {runtime.input_shape}, "
+            f"output {runtime.output_shape}. "
             f"Accepted: input {accepted_input}, output {accepted_output}.",
         )

@@ -1,12 +1,13 @@
 """Random projections to signs by rounds of sign flips and fast Hadamard transforms.
 
-The dense form of a projection layer (Ravi, "ProjectionNet", 2017) multiplies by a random matrix that has to be stored.
+The dense form of a projection layer (Ravi, "ProjectionNet", 2017) multiplies by a random matrix that must be stored.
 Rounds of H·D, a Hadamard transform after random signs, give nearly the same vectors from a few bytes a value
 (Andoni et al., "Practical and Optimal LSH for Angular Distance", 2015, section 4: three rounds).
 
-Every intermediate value is an integer below 2^24, so that float32 sums are exact in any order: training on any hardware,
-the exported file in any runtime, and the NumPy reference give identical bits. Inputs are pixels minus an integer; each
-round is divided by √N, a power of two, and rounded to integers, which keeps the 2-norm and so the largest sum, ≤ √N·‖x‖₂.
+Every intermediate value is an integer of at most 2^24, so that float32 sums are exact in any order: training on any
+hardware, the exported file in any runtime, and the NumPy reference give identical bits. Inputs are pixels minus an
+integer; each round is divided by √N, a power of two, and rounded to integers. That keeps the 2-norm, and no sum within
+a transform is larger than √N·‖x‖₂.
 """
 
 from __future__ import annotations

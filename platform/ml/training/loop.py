@@ -37,7 +37,14 @@ class TrainingLoop:
     """One run of `spec` with its state in `work`: the same folder again takes up where the last one ended."""
 
     def __init__(
-        self, spec: TrainingSpec, trainer: JointTrainer, pipeline: Pipeline, *, work: Path, out: Path, reporter: Reporter
+        self,
+        spec: TrainingSpec,
+        trainer: JointTrainer,
+        pipeline: Pipeline,
+        *,
+        work: Path,
+        out: Path,
+        reporter: Reporter,
     ) -> None:
         self._spec, self._trainer, self._pipeline, self._reporter = spec, trainer, pipeline, reporter
         self._step = tf.Variable(0, dtype=tf.int64, trainable=False)
@@ -55,7 +62,7 @@ class TrainingLoop:
         return self._history.path
 
     def run(self) -> LoopResult:
-        """Trains to the end. Raises Terminated after SIGTERM, with a checkpoint saved, and RefusedError `loss_not_finite`."""
+        """Trains to the end. Raises RefusedError `loss_not_finite`, and Terminated after SIGTERM with a checkpoint saved."""
         previous = signal.signal(signal.SIGTERM, self._on_sigterm)
         try:
             return self._run()
@@ -72,9 +79,7 @@ class TrainingLoop:
         saved = time.monotonic()
         step, total = int(self._step), hyper.steps
         every = max(1, total // EVALUATIONS)
-        batches = iter(
-            self._pipeline.training_batches(batch_size=hyper.batch_size, seed=hyper.seed, start_step=step)
-        )
+        batches = iter(self._pipeline.training_batches(batch_size=hyper.batch_size, seed=hyper.seed, start_step=step))
         self._reporter.progress(step, total, "steps", "training")
         size, stopped = 1, False
         while step < total and not stopped:

@@ -36,7 +36,7 @@ class Network:
 
 
 def build_networks(spec: TrainingSpec, statistics: PixelStatistics, *, spec_folder: Path) -> list[Network]:
-    """The trainer, if there is one, then the students, with loaded checkpoints. Raises RefusedError for one that misfits."""
+    """The trainer, if there is one, then the students. Raises RefusedError for a checkpoint that does not fit."""
     networks = []
     for location, model_spec in spec.located_models():
         context = BuildContext(
@@ -67,12 +67,14 @@ def load_weights(network: Network, path: Path) -> None:
     """Loads a checkpoint.zip into the network. Raises RefusedError `checkpoint_not_found` or `checkpoint_mismatch`."""
     field = f"{network.spec.id}.load_checkpoint"
     if not path.is_file():
-        message = f"there is no such file. Received: {network.spec.load_checkpoint}. Accepted: a path relative to the spec"
+        message = (
+            f"there is no such file. Received: {network.spec.load_checkpoint}. Accepted: a path relative to the spec"
+        )
         raise RefusedError("checkpoint_not_found", f"{field}: {message}", [{"field": field, "message": message}])
     with tempfile.TemporaryDirectory() as folder:
         try:
             with zipfile.ZipFile(path) as archive:
-                archive.extractall(folder)  # noqa: S202 — zipfile drops '..' and absolute paths
+                archive.extractall(folder)  # zipfile drops ".." and absolute paths
             reader = tf.train.load_checkpoint(str(Path(folder) / "weights"))
             stored = {
                 name.removeprefix("model/"): shape

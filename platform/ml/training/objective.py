@@ -1,7 +1,7 @@
 """The joint objective: λ₁·D(trainer, label) + Σ over students of [λ₂·D(student, trainer) + λ₃·D(student, label)].
 
-Ravi, "ProjectionNet: Learning Efficient On-Device Deep Networks Using Neural Projections" (2017), equation 4. All functions
-take logits [batch, classes] and return the mean over the batch.
+Ravi, "ProjectionNet: Learning Efficient On-Device Deep Networks Using Neural Projections" (2017), section 3. All
+functions take logits [batch, classes] and return the mean over the batch.
 """
 
 from __future__ import annotations

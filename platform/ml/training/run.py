@@ -6,13 +6,13 @@ import hashlib
 import json
 import os
 import shutil
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 # Before TensorFlow is imported: Keras 2 as tf.keras, and no start-up notes in the log.
 os.environ["TF_USE_LEGACY_KERAS"] = "1"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 
 import tensorflow as tf
 import tf_keras
@@ -20,7 +20,7 @@ import tf_keras
 from ml.conversion.export import OUTPUT, export_network
 from ml.conversion.metadata import InputMetadata, ModelMetadata, OutputMetadata
 from ml.conversion.parity import check_parity
-from ml.data.dataset import DatasetInfo
+from ml.data.dataset import DatasetInfo, Split
 from ml.data.pipeline import Pipeline
 from ml.evaluation.evaluate import decoded_examples, evaluate_runtime
 from ml.evaluation.runtime import Runtime
@@ -33,6 +33,7 @@ from ml.training.loop import TrainingLoop
 from ml.training.networks import Network, build_networks
 
 PARITY_EXAMPLES = 500
+_HELD_OUT: tuple[Split, ...] = ("validation", "test")
 
 
 def train(spec: TrainingSpec, *, spec_folder: Path, dataset: Path, out: Path, work: Path, reporter: Reporter) -> None:
@@ -97,14 +98,10 @@ def _export_and_measure(network: Network, pipeline: Pipeline, *, out: Path, work
         network, metadata=metadata, out=out, work=work, tflite_copy=network.spec.tflite_output_path
     )
     runtime = Runtime(exported.tflite)
-    splits = [split for split in ("validation", "test") if info.splits.get(split)]
-    held_out = splits[-1] if splits else "train"
-    examples = (
-        (pixels, path)
-        for (pixels, _label, path), _ in zip(
-            decoded_examples(pipeline.folder, held_out, info), range(PARITY_EXAMPLES), strict=False
-        )
-    )
+    splits: list[Split] = [split for split in _HELD_OUT if info.splits.get(split)]
+    held_out: Split = splits[-1] if splits else "train"
+    examples = islice(decoded_examples(pipeline.folder, held_out, info), PARITY_EXAMPLES)
+    parity = check_parity(network.model, runtime, ((pixels, path) for pixels, _label, path in examples))
     metrics = {split: evaluate_runtime(runtime, pipeline.folder, split, info) for split in splits}
     write_json(exported.tflite.with_name("metrics.json"), metrics)
     return {
@@ -115,7 +112,7 @@ def _export_and_measure(network: Network, pipeline: Pipeline, *, out: Path, work
         "files": exported.files,
         "metrics": metrics,
         "latency_ms": runtime.latency(),
-        "parity": check_parity(network.model, runtime, examples),
+        "parity": parity,
         "input": {"name": info.feature.name, "shape": [1, *info.feature.shape], "dtype": "uint8"},
         "output": {"name": OUTPUT, "shape": [1, len(info.classes)], "dtype": "float32"},
     }
