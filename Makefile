@@ -20,7 +20,7 @@ install: ## Install what is missing, and nothing more
 	@$(SETUP) install
 
 demo: ## Take real handwritten digits through the whole loop and stay up [EXIT=1 to stop afterwards, PORT=8000]
-	@$(SETUP) demo --host "$(BIND)" --port "$(PORT)" $(if $(call truth,$(EXIT)),--exit)
+	@$(SETUP) demo --port "$(PORT)" $(if $(call truth,$(EXIT)),--exit)
 
 run: ## Run the platform: web server and worker, data in var/ [PORT=8000, BIND=127.0.0.1]
 	@$(SETUP) run --host "$(BIND)" --port "$(PORT)"

@@ -27,7 +27,11 @@ def run(arguments: Sequence[str]) -> int:
         return clean()
     if options.command in {"demo", "run"}:
         # Before an installation of minutes, not after it.
-        require_free_port(parse_port(options.port), host=options.host)
+        host = options.host if options.command == "run" else "127.0.0.1"
+        require_free_port(parse_port(options.port), host=host)
+    benchmark: list[str] = []
+    if options.command == "bench":
+        benchmark = bench.command_line(options.name, options.data, quick=options.quick)
     installation = Installation()
     # Checks and lock files need no collected assets, which change with every edit of a page.
     installation.ensure(assets=options.command in {"install", "demo", "run", "worker", "test"})
@@ -41,7 +45,7 @@ def run(arguments: Sequence[str]) -> int:
     if options.command == "test":
         _become([python, "-m", "setup.run_tests", *options.arguments])
     if options.command == "bench":
-        _become([python, *bench.command_line(options.name, options.data, quick=options.quick)])
+        _become([python, *benchmark])
     if options.command == "lint":
         return lint.lint(installation)
     if options.command == "lock":
@@ -79,10 +83,11 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("install", help="install what is missing and nothing more")
     for name, text in (("demo", "take real digits through the whole loop"), ("run", "web server and worker")):
         served = commands.add_parser(name, help=text)
-        served.add_argument("--host", default="127.0.0.1")
         served.add_argument("--port", default="8000")
         if name == "demo":
             served.add_argument("--exit", action="store_true", help="stop when the last step was checked")
+        else:
+            served.add_argument("--host", default="127.0.0.1")
     commands.add_parser("worker", help="one more worker for the configured services")
     test = commands.add_parser("test", help="all tests, or those that the arguments name to pytest")
     test.add_argument("arguments", nargs=argparse.REMAINDER)

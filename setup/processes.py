@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
@@ -33,17 +32,17 @@ def process_table() -> Iterator[Process]:
 
 
 def _from_proc() -> Iterator[Process]:
-    for name in os.listdir("/proc"):
-        if not name.isdigit():
+    for folder in Path("/proc").iterdir():
+        if not folder.name.isdigit():
             continue
         try:
-            stat = Path("/proc", name, "stat").read_text(errors="replace")
+            stat = (folder / "stat").read_text(errors="replace")
         except OSError:
             continue  # it ended while we looked
         # The command's name stands in brackets and may contain anything, so count from the last one.
         state, parent, group = stat[stat.rindex(")") + 2 :].split()[:3]
         if state not in "ZX":
-            yield Process(int(name), int(parent), int(group))
+            yield Process(int(folder.name), int(parent), int(group))
 
 
 def belonging_to(root: int, groups: Collection[int] = ()) -> set[int]:

@@ -33,16 +33,26 @@ def service_urls(environment: Mapping[str, str]) -> dict[str, str]:
 
 def unreachable(urls: Mapping[str, str]) -> str | None:
     """Return None when PostgreSQL and Redis answer, else a sentence saying which one does not and why."""
+    return postgres_silence(urls["DATABASE_URL"]) or redis_silence(urls["REDIS_URL"])
+
+
+def postgres_silence(url: str) -> str | None:
+    """Return why PostgreSQL does not answer at `url`, or None when it does."""
     try:
         # Django makes the test database itself, from the one that every server has.
-        psycopg.connect(urls["DATABASE_URL"], dbname="postgres", connect_timeout=3).close()
+        psycopg.connect(url, dbname="postgres", connect_timeout=3).close()
     except psycopg.Error as error:
-        return f"PostgreSQL does not answer at {urls['DATABASE_URL']} (TEST_DATABASE_URL): {str(error).splitlines()[0]}"
+        return f"PostgreSQL does not answer at {url} (TEST_DATABASE_URL): {str(error).splitlines()[0]}"
+    return None
+
+
+def redis_silence(url: str) -> str | None:
+    """Return why Redis does not answer at `url`, or None when it does."""
     try:
-        with redis.Redis.from_url(urls["REDIS_URL"], socket_connect_timeout=3) as client:
+        with redis.Redis.from_url(url, socket_connect_timeout=3) as client:
             client.ping()
     except redis.RedisError as error:
-        return f"Redis does not answer at {urls['REDIS_URL']} (TEST_REDIS_URL): {error}"
+        return f"Redis does not answer at {url} (TEST_REDIS_URL): {error}"
     return None
 
 
