@@ -3,3 +3,10 @@ from django.apps import AppConfig
 
 class ModelsConfig(AppConfig):
     name = "apps.models"
+
+    def ready(self) -> None:
+        from apps.jobs.handlers import register
+        from apps.jobs.models import Job
+        from apps.models.handlers import CheckHandler
+
+        register(Job.Kind.CHECK, CheckHandler())

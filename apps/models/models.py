@@ -48,7 +48,11 @@ class ModelVersionQuerySet(TenantQuerySet["ModelVersion"]):
         return self.filter(state=ModelVersion.State.READY)
 
     def for_page(self) -> Self:
-        return self.select_related("model", "dataset_version__dataset").prefetch_related("artifacts").order_by("-id")
+        return (
+            self.select_related("model", "dataset_version__dataset", "trained_model")
+            .prefetch_related("artifacts")
+            .order_by("-id")
+        )
 
 
 class ModelVersion(TenantOwned):
@@ -71,13 +75,17 @@ class ModelVersion(TenantOwned):
     model_type = models.CharField(max_length=40, blank=True)
     parameters = models.BigIntegerField(null=True, blank=True)
     # Lineage: the data it learned from and the job that made it; or the upload it came from.
-    dataset_version = models.ForeignKey(DatasetVersion, models.PROTECT, null=True, blank=True, related_name="model_versions")
+    dataset_version = models.ForeignKey(
+        DatasetVersion, models.PROTECT, null=True, blank=True, related_name="model_versions"
+    )
     made_by_job = models.ForeignKey(Job, models.PROTECT, null=True, blank=True, related_name="model_versions")
     upload = models.OneToOneField(Upload, models.PROTECT, null=True, blank=True, related_name="model_version")
     check_job = models.OneToOneField(Job, models.PROTECT, null=True, blank=True, related_name="checked_model_version")
     metrics = models.JSONField(default=dict, help_text="Split → metrics, measured on the .tflite itself.")
     measurements = models.JSONField(default=dict, help_text="Latency and conversion parity.")
-    compatibility = models.JSONField(null=True, blank=True, help_text="The check's report: signatures, ops, minimum runtime, problems.")
+    compatibility = models.JSONField(
+        null=True, blank=True, help_text="The check's report: signatures, ops, minimum runtime, problems."
+    )
     min_runtime = models.CharField(max_length=20, blank=True)
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
@@ -91,6 +99,17 @@ class ModelVersion(TenantOwned):
 
     def __str__(self) -> str:
         return f"{self.model.name} v{self.number}"
+
+    @property
+    def check_broke(self) -> bool:
+        """Whether its check ended without a verdict (it failed or was cancelled), so that it may be repeated."""
+        return self.state == self.State.REFUSED and self.compatibility is None
+
+    @property
+    def test_accuracy(self) -> float | None:
+        """The share of the test split that its .tflite got right; None where nothing was measured, as in an upload."""
+        accuracy: float | None = self.metrics.get("test", {}).get("accuracy")
+        return accuracy
 
     @property
     def tflite(self) -> Artifact | None:

@@ -1,3 +1,8 @@
-from django.urls import URLPattern
+from django.urls import path
 
-urlpatterns: list[URLPattern] = []
+from apps.training import api
+
+urlpatterns = [
+    path("training-runs", api.RunList.as_view(), name="api-run-list"),
+    path("training-runs/<uuid:run>", api.RunDetail.as_view(), name="api-run"),
+]

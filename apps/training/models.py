@@ -16,7 +16,19 @@ from apps.projects.tenancy import TenantManager, TenantOwned, TenantQuerySet
 
 class TrainingRunQuerySet(TenantQuerySet["TrainingRun"]):
     def for_page(self) -> Self:
-        return self.select_related("job", "model", "dataset_version__dataset", "created_by").defer("spec").order_by("-id")
+        joined = self.select_related("job", "model", "dataset_version__dataset", "created_by")
+        return joined.defer("spec", "spec_yaml", "job__payload", "job__result").order_by("-id")
+
+    def with_models(self) -> Self:
+        """One run with all that its page shows, the models that came out of it in the order of its spec."""
+        return self.select_related("job", "model", "dataset_version__dataset", "created_by").prefetch_related(
+            models.Prefetch(
+                "trained_models",
+                TrainedModel.across_tenants.select_related("version__model")
+                .prefetch_related("version__artifacts")
+                .order_by("version__number"),
+            )
+        )
 
 
 class TrainingRun(TenantOwned):
@@ -25,7 +37,9 @@ class TrainingRun(TenantOwned):
     number = models.PositiveIntegerField()
     name = models.CharField(max_length=100)
     dataset_version = models.ForeignKey(DatasetVersion, models.PROTECT, related_name="training_runs")
-    model = models.ForeignKey(RegisteredModel, models.PROTECT, related_name="training_runs", help_text="Where its versions go.")
+    model = models.ForeignKey(
+        RegisteredModel, models.PROTECT, related_name="training_runs", help_text="Where its versions go."
+    )
     spec = models.JSONField(help_text="The validated TrainingSpec.")
     spec_yaml = models.TextField(help_text="As a person wrote it or the form made it.")
     job = models.OneToOneField(Job, models.PROTECT, related_name="training_run")
@@ -41,6 +55,12 @@ class TrainingRun(TenantOwned):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def best_student(self) -> str | None:
+        """The id of the best student within the spec's budget; None before the end, or if none fits."""
+        best: str | None = (self.job.result or {}).get("best_student")
+        return best
 
 
 class TrainedModelQuerySet(TenantQuerySet["TrainedModel"]):

@@ -8,82 +8,221 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('datasets', '0001_initial'),
-        ('jobs', '0001_initial'),
-        ('projects', '0001_initial'),
+        ("datasets", "0001_initial"),
+        ("jobs", "0001_initial"),
+        ("projects", "0001_initial"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='RegisteredModel',
+            name="RegisteredModel",
             fields=[
-                ('id', models.UUIDField(default=uuid_utils.compat.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('name', models.CharField(max_length=100)),
-                ('slug', models.SlugField()),
-                ('description', models.TextField(blank=True)),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
-                ('created_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('project', models.ForeignKey(editable=False, on_delete=django.db.models.deletion.CASCADE, related_name='%(class)ss', to='projects.project')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=uuid_utils.compat.uuid7, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("name", models.CharField(max_length=100)),
+                ("slug", models.SlugField()),
+                ("description", models.TextField(blank=True)),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
+                (
+                    "created_by",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "project",
+                    models.ForeignKey(
+                        editable=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="%(class)ss",
+                        to="projects.project",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['name'],
+                "ordering": ["name"],
             },
         ),
         migrations.CreateModel(
-            name='ModelVersion',
+            name="ModelVersion",
             fields=[
-                ('id', models.UUIDField(default=uuid_utils.compat.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('number', models.PositiveIntegerField()),
-                ('state', models.CharField(choices=[('checking', 'Checking'), ('ready', 'Ready'), ('refused', 'Refused')], default='checking', max_length=8)),
-                ('origin', models.CharField(choices=[('trained', 'Trained here'), ('uploaded', 'Uploaded')], max_length=8)),
-                ('label', models.CharField(blank=True, help_text="Such as the student's id in its TrainingSpec.", max_length=100)),
-                ('model_type', models.CharField(blank=True, max_length=40)),
-                ('parameters', models.BigIntegerField(blank=True, null=True)),
-                ('metrics', models.JSONField(default=dict, help_text='Split → metrics, measured on the .tflite itself.')),
-                ('measurements', models.JSONField(default=dict, help_text='Latency and conversion parity.')),
-                ('compatibility', models.JSONField(blank=True, help_text="The check's report: signatures, ops, minimum runtime, problems.", null=True)),
-                ('min_runtime', models.CharField(blank=True, max_length=20)),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
-                ('check_job', models.OneToOneField(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='checked_model_version', to='jobs.job')),
-                ('created_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('dataset_version', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='model_versions', to='datasets.datasetversion')),
-                ('made_by_job', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='model_versions', to='jobs.job')),
-                ('project', models.ForeignKey(editable=False, on_delete=django.db.models.deletion.CASCADE, related_name='%(class)ss', to='projects.project')),
-                ('upload', models.OneToOneField(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='model_version', to='datasets.upload')),
-                ('model', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='versions', to='models.registeredmodel')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=uuid_utils.compat.uuid7, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("number", models.PositiveIntegerField()),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[("checking", "Checking"), ("ready", "Ready"), ("refused", "Refused")],
+                        default="checking",
+                        max_length=8,
+                    ),
+                ),
+                (
+                    "origin",
+                    models.CharField(choices=[("trained", "Trained here"), ("uploaded", "Uploaded")], max_length=8),
+                ),
+                (
+                    "label",
+                    models.CharField(
+                        blank=True, help_text="Such as the student's id in its TrainingSpec.", max_length=100
+                    ),
+                ),
+                ("model_type", models.CharField(blank=True, max_length=40)),
+                ("parameters", models.BigIntegerField(blank=True, null=True)),
+                (
+                    "metrics",
+                    models.JSONField(default=dict, help_text="Split → metrics, measured on the .tflite itself."),
+                ),
+                ("measurements", models.JSONField(default=dict, help_text="Latency and conversion parity.")),
+                (
+                    "compatibility",
+                    models.JSONField(
+                        blank=True,
+                        help_text="The check's report: signatures, ops, minimum runtime, problems.",
+                        null=True,
+                    ),
+                ),
+                ("min_runtime", models.CharField(blank=True, max_length=20)),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
+                (
+                    "check_job",
+                    models.OneToOneField(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="checked_model_version",
+                        to="jobs.job",
+                    ),
+                ),
+                (
+                    "created_by",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "dataset_version",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="model_versions",
+                        to="datasets.datasetversion",
+                    ),
+                ),
+                (
+                    "made_by_job",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="model_versions",
+                        to="jobs.job",
+                    ),
+                ),
+                (
+                    "project",
+                    models.ForeignKey(
+                        editable=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="%(class)ss",
+                        to="projects.project",
+                    ),
+                ),
+                (
+                    "upload",
+                    models.OneToOneField(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="model_version",
+                        to="datasets.upload",
+                    ),
+                ),
+                (
+                    "model",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="versions",
+                        to="models.registeredmodel",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['model', '-number'],
+                "ordering": ["model", "-number"],
             },
         ),
         migrations.CreateModel(
-            name='Artifact',
+            name="Artifact",
             fields=[
-                ('id', models.UUIDField(default=uuid_utils.compat.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('kind', models.CharField(choices=[('tflite', 'LiteRT model'), ('saved_model', 'SavedModel (zip)'), ('keras', 'Keras file'), ('checkpoint', 'Checkpoint (zip)'), ('labels', 'Labels')], max_length=11)),
-                ('filename', models.CharField(max_length=255)),
-                ('storage_key', models.CharField(max_length=300, unique=True)),
-                ('bytes', models.BigIntegerField()),
-                ('sha256', models.CharField(max_length=64)),
-                ('project', models.ForeignKey(editable=False, on_delete=django.db.models.deletion.CASCADE, related_name='%(class)ss', to='projects.project')),
-                ('version', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='artifacts', to='models.modelversion')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=uuid_utils.compat.uuid7, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[
+                            ("tflite", "LiteRT model"),
+                            ("saved_model", "SavedModel (zip)"),
+                            ("keras", "Keras file"),
+                            ("checkpoint", "Checkpoint (zip)"),
+                            ("labels", "Labels"),
+                        ],
+                        max_length=11,
+                    ),
+                ),
+                ("filename", models.CharField(max_length=255)),
+                ("storage_key", models.CharField(max_length=300, unique=True)),
+                ("bytes", models.BigIntegerField()),
+                ("sha256", models.CharField(max_length=64)),
+                (
+                    "project",
+                    models.ForeignKey(
+                        editable=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="%(class)ss",
+                        to="projects.project",
+                    ),
+                ),
+                (
+                    "version",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="artifacts", to="models.modelversion"
+                    ),
+                ),
             ],
             options={
-                'ordering': ['kind'],
-                'constraints': [models.UniqueConstraint(fields=('version', 'kind'), name='artifact_once_per_kind')],
+                "ordering": ["kind"],
+                "constraints": [models.UniqueConstraint(fields=("version", "kind"), name="artifact_once_per_kind")],
             },
         ),
         migrations.AddConstraint(
-            model_name='registeredmodel',
-            constraint=models.UniqueConstraint(fields=('project', 'slug'), name='model_slug_once_per_project'),
+            model_name="registeredmodel",
+            constraint=models.UniqueConstraint(fields=("project", "slug"), name="model_slug_once_per_project"),
         ),
         migrations.AddConstraint(
-            model_name='modelversion',
-            constraint=models.UniqueConstraint(fields=('model', 'number'), name='model_version_number_unique'),
+            model_name="modelversion",
+            constraint=models.UniqueConstraint(fields=("model", "number"), name="model_version_number_unique"),
         ),
     ]

@@ -1,0 +1,119 @@
+"""The train job: spec and dataset in; model versions with their files, figures and lineage out."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from apps.datasets.models import DatasetVersion
+from apps.errors import Detail, Refused
+from apps.jobs.handlers import Folder
+from apps.jobs.models import Job
+from apps.models.files import StoredFile, fetch_artifact, trained_files_prefix
+from apps.models.models import Artifact
+from apps.models.services import TrainedFiles, add_trained_version
+from apps.projects.storage import storage
+from apps.training.models import TrainedModel, TrainingRun
+from apps.training.spec_text import checkpoints_of
+from ml.specs import TrainingSpec
+
+# What the engine reads of a dataset; the samples and the index are for people.
+DATASET_SUFFIXES = (".tfrecord", "dataset.json")
+
+Stored = dict[str, list[StoredFile]]
+
+
+class TrainHandler:
+    def prepare(self, job: Job, folder: Folder) -> list[str]:
+        run = _run_of(job)
+        spec = TrainingSpec.parse(run.spec)
+        spec_file = folder.in_ / "spec.json"
+        spec_file.write_text(spec.model_dump_json(indent=1))
+        for path, checkpoint in checkpoints_of(spec, run.dataset_version).items():
+            fetch_artifact(checkpoint, folder.in_ / path)
+        dataset = folder.in_ / "dataset"
+        _fetch_dataset(run.dataset_version, dataset)
+        return [
+            "train",
+            *("--spec", str(spec_file), "--dataset", str(dataset)),
+            *("--out", str(folder.out), "--work", str(folder.work)),
+        ]
+
+    def store(self, job: Job, folder: Folder, result: dict[str, Any]) -> Stored:
+        """Each model's files by the id of the model. The hashes are computed here: nothing is taken on trust."""
+        for token in range(1, job.fencing_token):  # what an earlier run left that died before it was accepted
+            storage().discard_tree(trained_files_prefix(job, token))
+        stored: Stored = {}
+        try:
+            for model in result["models"]:
+                files = stored.setdefault(model["id"], [])
+                for listed in model["files"]:
+                    files.append(_store(job, folder.out, listed))
+        except BaseException:
+            self.discard(job, stored)
+            raise
+        return stored
+
+    def accept(self, job: Job, result: dict[str, Any], stored: Stored) -> dict[str, Any]:
+        run = _run_of(job)
+        made = []
+        for model in result["models"]:
+            version = add_trained_version(
+                model=run.model,
+                job=job,
+                dataset_version=run.dataset_version,
+                trained=TrainedFiles(
+                    label=model["id"],
+                    model_type=model["model_type"],
+                    parameters=model["parameters"],
+                    metrics=model["metrics"],
+                    measurements={"latency_ms": model["latency_ms"], "parity": model["parity"]},
+                    files=stored[model["id"]],
+                ),
+            )
+            TrainedModel.across_tenants.create(
+                project=run.project, run=run, role=model["role"], spec_id=model["id"], version=version
+            )
+            made.append({"id": model["id"], "role": model["role"], "version": str(version.pk)})
+        told = ("best_student", "steps", "stopped_early", "seconds")
+        return {"models": made, **{name: result.get(name) for name in told}}
+
+    def discard(self, job: Job, stored: Stored) -> None:
+        storage().discard_tree(trained_files_prefix(job, job.fencing_token))
+
+    def fail(self, job: Job, code: str, message: str, details: list[Detail]) -> None:
+        """A run's state and error are its job's: there is nothing else to note."""
+
+
+def _run_of(job: Job) -> TrainingRun:
+    runs = TrainingRun.across_tenants.select_related("project__organization", "dataset_version__dataset", "model")
+    run: TrainingRun = runs.get(job=job)
+    return run
+
+
+def _fetch_dataset(version: DatasetVersion, folder: Path) -> None:
+    """The splits and dataset.json, as the import wrote them. Raises Refused for one that has changed since."""
+    for file in version.files:
+        if file["path"].endswith(DATASET_SUFFIXES):
+            key = f"{version.storage_prefix}/{file['path']}"
+            sha256 = storage().fetch_to(key, folder / file["path"])
+            if sha256 != file["sha256"]:
+                raise Refused(
+                    "hash_mismatch",
+                    f"The file {file['path']} of {version} has changed in the storage since its import: its SHA-256 is "
+                    f"{sha256}; {file['sha256']} was recorded. Import the data again.",
+                )
+
+
+def _store(job: Job, out: Path, listed: dict[str, Any]) -> StoredFile:
+    source = (out / listed["path"]).resolve()
+    if not source.is_relative_to(out.resolve()):
+        raise ValueError(f"The engine named a file outside of its output: {listed['path']!r}.")
+    with source.open("rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    if sha256 != listed["sha256"]:
+        raise ValueError(f"{listed['path']} is not what the engine wrote: SHA-256 {sha256}, not {listed['sha256']}.")
+    key = f"{trained_files_prefix(job, job.fencing_token)}/{listed['path']}"
+    storage().save_from(source, key)
+    return StoredFile(Artifact.Kind(listed["kind"]), source.name, key, source.stat().st_size, sha256)

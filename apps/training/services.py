@@ -1,0 +1,91 @@
+"""What changes training runs: starting one. Everything later is done by its job."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Max
+from uuid_utils.compat import uuid7
+
+from apps.datasets.models import DatasetVersion
+from apps.errors import Detail, Refused
+from apps.jobs.models import Job
+from apps.jobs.services import create_job
+from apps.models.models import RegisteredModel
+from apps.models.services import register_model
+from apps.projects import audit
+from apps.projects.access import Access
+from apps.projects.models import Project
+from apps.training.models import TrainingRun
+from apps.training.spec_text import checkpoints_of, read_spec, to_yaml
+
+MAX_NAME = 100
+
+
+@transaction.atomic
+def start_run(
+    *,
+    access: Access,
+    dataset_version: DatasetVersion,
+    spec: str | dict[str, Any],
+    model: RegisteredModel | None = None,
+    model_name: str = "",
+    name: str = "",
+) -> TrainingRun:
+    """Validate `spec` (YAML text or data), register a new model if `model_name` is given, and enqueue the training.
+
+    Exactly one of `model` and `model_name` is needed. `name` defaults to the spec's experiment. Raises Refused with
+    details tied to `dataset_version`, `model`, `model_name` or a path in the spec; nothing is made then.
+    """
+    if dataset_version.state != DatasetVersion.State.READY:
+        state = dataset_version.get_state_display().lower()
+        message = f"{dataset_version} can't be trained on. Received: a version that is {state}. Accepted: a ready one."
+        raise Refused("dataset_not_ready", message, details=[{"field": "dataset_version", "message": message}])
+    validated = read_spec(spec, dataset_version)
+    checkpoints_of(validated, dataset_version)
+    if (model is None) == (not model_name.strip()):
+        message = "Say where the versions go: either an existing model, or the name of a new one. "
+        message += "Received: neither." if model is None else "Received: both."
+        raise Refused("model_missing", message, details=[{"field": "model", "message": message}])
+    if model is None:
+        model = _register(access, model_name)
+    name = name.strip()[:MAX_NAME] or validated.experiment_name
+    id = uuid7()  # noqa: A001  (the job and the run name each other)
+    job = create_job(
+        access=access,
+        kind=Job.Kind.TRAIN,
+        title=f"Train {name}",
+        payload={"run": str(id)},
+        time_limit_s=settings.JOB_MAX_SECONDS,
+    )
+    run = TrainingRun.across_tenants.create(
+        id=id,
+        project=access.project,
+        number=_next_number(access.project),
+        name=name,
+        dataset_version=dataset_version,
+        model=model,
+        spec=validated.model_dump(mode="json"),
+        spec_yaml=spec if isinstance(spec, str) else to_yaml(spec),
+        job=job,
+        created_by=access.user,
+    )
+    audit.record(access, "run.started", run, model=model.slug, dataset_version=str(dataset_version))
+    return run
+
+
+def _register(access: Access, name: str) -> RegisteredModel:
+    try:
+        return register_model(access=access, name=name)
+    except Refused as refused:
+        details: list[Detail] = [{"field": "model_name", "message": detail["message"]} for detail in refused.details]
+        raise Refused(refused.code, refused.message, details=details, status=refused.status) from None
+
+
+def _next_number(project: Project) -> int:
+    """Numbers have no gap: the project's row is locked until the run is there."""
+    Project.across_tenants.select_for_update().get(pk=project.pk)
+    newest: int | None = TrainingRun.objects.for_project(project).aggregate(newest=Max("number"))["newest"]
+    return (newest or 0) + 1
