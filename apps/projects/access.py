@@ -15,10 +15,10 @@ from uuid import UUID
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponseBase
+from rest_framework.generics import GenericAPIView
 from rest_framework.request import Request
-from rest_framework.views import APIView
 
-from apps.accounts.models import Membership, Organization, Role, User
+from apps.accounts.models import Invitation, Membership, Organization, Role, User
 from apps.projects.models import ApiKey, Project, Scope
 from apps.projects.tenancy import TenantOwned
 
@@ -53,7 +53,9 @@ class Access:
     def allows(self, needs: Role, scope: Scope | None = None) -> bool:
         """Whether the actor's role covers `needs`; of a key, whether it has `scope` (a key never covers None)."""
         if isinstance(self.actor, ApiKey):
-            return scope is not None and (scope in self.actor.scopes or (scope == Scope.READ and bool(self.actor.scopes)))
+            return scope is not None and (
+                scope in self.actor.scopes or (scope == Scope.READ and bool(self.actor.scopes))
+            )
         return self.role is not None and self.role.covers(needs)
 
     def require(self, needs: Role, scope: Scope | None = None) -> None:
@@ -63,8 +65,12 @@ class Access:
         if isinstance(self.actor, ApiKey):
             if scope is None:
                 raise PermissionDenied("This needs a signed-in member; a server key can't do it.")
-            raise PermissionDenied(f"This needs a server key with the scope {scope.value!r}. This key has: {', '.join(self.actor.scopes) or 'none'}.")
-        raise PermissionDenied(f"This needs the role {needs.label.lower()} or above. Yours is {self.role.label.lower() if self.role else 'none'}.")
+            raise PermissionDenied(
+                f"This needs a server key with the scope {scope.value!r}. This key has: {', '.join(self.actor.scopes) or 'none'}."
+            )
+        raise PermissionDenied(
+            f"This needs the role {needs.label.lower()} or above. Yours is {self.role.label.lower() if self.role else 'none'}."
+        )
 
     def query(self, model: type[T]) -> Any:
         """The project's rows of `model`, as its own QuerySet class."""
@@ -82,7 +88,9 @@ def enter_organization(actor: Actor, slug: str, *, needs: Role = Role.VIEWER) ->
     """Grant `actor` the organization `slug`. Raises Http404 for a stranger or a key, PermissionDenied for a low role."""
     membership = None
     if isinstance(actor, User):
-        membership = Membership.objects.select_related("organization").filter(user=actor, organization__slug=slug).first()
+        membership = (
+            Membership.objects.select_related("organization").filter(user=actor, organization__slug=slug).first()
+        )
     if membership is None:
         raise Http404("No such organization.")
     access = Access(actor, membership.organization, Role(membership.role))
@@ -102,7 +110,9 @@ def enter_project(actor: Actor, *, needs: Role = Role.VIEWER, scope: Scope | Non
     else:
         project = projects.filter(organization__memberships__user=actor, **where).first()
         role = (
-            Role(Membership.objects.values_list("role", flat=True).get(user=actor, organization=project.organization_id))
+            Role(
+                Membership.objects.values_list("role", flat=True).get(user=actor, organization=project.organization_id)
+            )
             if project is not None
             else None
         )
@@ -111,6 +121,26 @@ def enter_project(actor: Actor, *, needs: Role = Role.VIEWER, scope: Scope | Non
     access = Access(actor, project.organization, role, project)
     access.require(needs, scope)
     return access
+
+
+def get_member(access: Access, member: UUID) -> Membership:
+    """The membership `member` of the organization, or Http404."""
+    row = (
+        Membership.objects.select_related("user", "organization")
+        .filter(organization=access.organization, pk=member)
+        .first()
+    )
+    if row is None:
+        raise Http404("No member with this id in this organization.")
+    return row
+
+
+def get_invitation(access: Access, invitation: UUID) -> Invitation:
+    """The invitation of the organization, or Http404."""
+    row = access.organization.invitations.filter(pk=invitation).first()
+    if row is None:
+        raise Http404("No invitation with this id in this organization.")
+    return row
 
 
 # --- Pages -----------------------------------------------------------------------------------------------------------
@@ -152,7 +182,9 @@ def project_page(
     def decorate(view: Callable[Concatenate[AccessRequest, P], HttpResponseBase]) -> Callable[..., HttpResponseBase]:
         @login_required
         @wraps(view)
-        def page(request: HttpRequest, organization: str, project: str, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
+        def page(
+            request: HttpRequest, organization: str, project: str, *args: P.args, **kwargs: P.kwargs
+        ) -> HttpResponseBase:
             entered = cast(AccessRequest, request)
             entered.access = enter_project(
                 cast(User, request.user), needs=needs, scope=None, organization__slug=organization, slug=project
@@ -168,7 +200,19 @@ def project_page(
 # --- API -------------------------------------------------------------------------------------------------------------
 
 
-class OrganizationAPIView(APIView):
+def signed_in_user(request: Request) -> User:
+    """The person behind a request. Raises PermissionDenied for a server key, which acts inside its project only."""
+    if not isinstance(request.user, User):
+        raise PermissionDenied("This needs a signed-in person; a server key can't do it.")
+    return request.user
+
+
+def _verb(request: Request) -> str:
+    """The method whose role counts: HEAD and OPTIONS tell no more than GET does."""
+    return "GET" if request.method in {"HEAD", "OPTIONS"} else request.method or ""
+
+
+class OrganizationAPIView(GenericAPIView[Any]):
     """Base of team API views below `/api/v1/organizations/<slug:organization>/`. `needs` says the role for each method."""
 
     needs: dict[str, Role] = {"GET": Role.VIEWER}
@@ -176,11 +220,11 @@ class OrganizationAPIView(APIView):
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
-        needs = self.needs.get(request.method or "", Role.OWNER)
+        needs = self.needs.get(_verb(request), Role.OWNER)
         self.access = enter_organization(cast(Actor, request.user), kwargs["organization"], needs=needs)
 
 
-class ProjectAPIView(APIView):
+class ProjectAPIView(GenericAPIView[Any]):
     """Base of team API views below `/api/v1/projects/<uuid:project>/`.
 
     `needs` says the role and `scopes` the key scope for each method; a method without a scope is closed to keys.
@@ -192,10 +236,10 @@ class ProjectAPIView(APIView):
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
-        method = request.method or ""
+        verb = _verb(request)
         self.access = enter_project(
             cast(Actor, request.user),
-            needs=self.needs.get(method, Role.OWNER),
-            scope=self.scopes.get(method),
+            needs=self.needs.get(verb, Role.OWNER),
+            scope=self.scopes.get(verb),
             id=kwargs["project"],
         )

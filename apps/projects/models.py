@@ -38,7 +38,9 @@ class Project(models.Model):
 
     class Meta:
         ordering = ["name"]
-        constraints = [models.UniqueConstraint(fields=["organization", "slug"], name="project_slug_once_per_organization")]
+        constraints = [
+            models.UniqueConstraint(fields=["organization", "slug"], name="project_slug_once_per_organization")
+        ]
 
     def __str__(self) -> str:
         return self.name
@@ -96,6 +98,35 @@ class AuditEntryQuerySet(models.QuerySet["AuditEntry"]):
     def for_page(self) -> Self:
         return self.select_related("user", "api_key", "project").order_by("-id")
 
+    def by_actor(self, actor: str) -> Self:
+        """Entries of `user:<id>`, `key:<id>` or `platform`, as `actors` names them; of everybody if empty."""
+        kind, _, pk = actor.partition(":")
+        if kind == "user":
+            return self.filter(user=pk)
+        if kind == "key":
+            return self.filter(api_key=pk)
+        return self.filter(user=None, api_key=None) if kind == "platform" else self
+
+    def of_action(self, action: str) -> Self:
+        return self.filter(action=action) if action else self
+
+    def actors(self) -> list[tuple[str, str]]:
+        """Everybody who did something here: the value that `by_actor` takes, and a name."""
+        rows = self.order_by("user__email", "api_key__name").values_list(
+            "user", "user__email", "api_key", "api_key__name", "api_key__prefix"
+        )
+        return [
+            (f"user:{user}", email)
+            if user
+            else (f"key:{key}", f"{name} ({prefix}…)")
+            if key
+            else ("platform", "Bantam itself")
+            for user, email, key, name, prefix in rows.distinct()
+        ]
+
+    def actions(self) -> list[str]:
+        return list(self.order_by("action").values_list("action", flat=True).distinct())
+
 
 class AuditEntry(models.Model):
     """Who changed what, and when. Written in the same transaction as the change; never edited."""
@@ -121,3 +152,12 @@ class AuditEntry(models.Model):
 
     def __str__(self) -> str:
         return f"{self.action} {self.target}"
+
+    @property
+    def details_in_words(self) -> str:
+        """`{"scopes": ["read", "models"], "kind": "server"}` → "scopes: read, models; kind: server"."""
+        return "; ".join(
+            f"{name.replace('_', ' ')}: {', '.join(map(str, value)) if isinstance(value, list) else value}"
+            for name, value in self.details.items()
+            if value not in ("", None, [])
+        )
