@@ -1,3 +1,7 @@
-from django.urls import URLPattern
+from django.urls import path
 
-urlpatterns: list[URLPattern] = []
+from apps.analytics import api_views
+
+urlpatterns = [
+    path("analytics/versions/<uuid:version>", api_views.VersionAnalytics.as_view(), name="api-version-analytics"),
+]

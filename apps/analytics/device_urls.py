@@ -1,3 +1,5 @@
-from django.urls import URLPattern
+from django.urls import path
 
-urlpatterns: list[URLPattern] = []
+from apps.analytics import device_views
+
+urlpatterns = [path("events", device_views.EventsView.as_view(), name="device-events")]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from django.db import models
 from django.utils import timezone
@@ -13,7 +13,8 @@ from apps.projects.tenancy import TenantManager, TenantOwned, TenantQuerySet
 
 
 class EventQuerySet(TenantQuerySet["Event"]):
-    pass
+    def for_page(self) -> Self:
+        return self.select_related("model", "version__model", "installation").order_by("-id")
 
 
 class Event(TenantOwned):
@@ -28,10 +29,10 @@ class Event(TenantOwned):
         FAILED = "failed", "Failed"
 
     key = models.UUIDField()
-    installation = models.ForeignKey(Installation, models.CASCADE, related_name="events")
+    installation = models.ForeignKey(Installation, models.CASCADE, related_name="events", db_index=False)
     type = models.CharField(max_length=10, choices=Type)
     model = models.ForeignKey(RegisteredModel, models.CASCADE, related_name="events")
-    version = models.ForeignKey(ModelVersion, models.CASCADE, null=True, related_name="events")
+    version = models.ForeignKey(ModelVersion, models.CASCADE, null=True, related_name="events", db_index=False)
     data = models.JSONField(default=dict)
     # Copied out of `data` for the questions asked most.
     latency_ms = models.FloatField(null=True)
@@ -44,5 +45,16 @@ class Event(TenantOwned):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["project", "key"], name="event_once_per_project")]
-        # Counts and accuracy of one version.
-        indexes = [models.Index(fields=["version", "type"], name="event_version_type")]
+        indexes = [
+            # Counts and accuracy of one version, and its latencies in order.
+            models.Index(fields=["version", "type", "latency_ms"], name="event_version_type_latency"),
+            # A project's last days: the chart, the table of versions.
+            models.Index(fields=["project", "received_at"], name="event_project_received"),
+            # One device's timeline, newest first.
+            models.Index(fields=["installation", "-id"], name="event_installation_newest"),
+            # The newest failures of a project.
+            models.Index(fields=["project", "-id"], condition=models.Q(type="failed"), name="event_failed_newest"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_type_display()} at {self.occurred_at:%Y-%m-%d %H:%M:%S}"

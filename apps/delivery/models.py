@@ -42,14 +42,16 @@ class SignedRoot(TenantOwned):
 
 class DeploymentQuerySet(TenantQuerySet["Deployment"]):
     def for_page(self) -> Self:
-        return self.select_related("model", "current__version__model").order_by("model__name")
+        return self.select_related(
+            "model", "current__version__model", "current__created_by", "current__rolled_back_to"
+        ).order_by("-id")
 
 
 class Deployment(TenantOwned):
     """Which version of a registered model goes to devices. `current` is the newest revision."""
 
     model = models.OneToOneField(RegisteredModel, models.CASCADE, related_name="deployment")
-    current = models.OneToOneField("DeploymentRevision", models.PROTECT, null=True, related_name="+")
+    current = models.OneToOneField("DeploymentRevision", models.RESTRICT, null=True, related_name="+")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     objects: ClassVar[TenantManager[Deployment]] = TenantManager.from_queryset(DeploymentQuerySet)()  # type: ignore[assignment]
@@ -69,8 +71,8 @@ class DeploymentRevision(TenantOwned):
 
     deployment = models.ForeignKey(Deployment, models.CASCADE, related_name="revisions")
     number = models.PositiveIntegerField()
-    version = models.ForeignKey(ModelVersion, models.PROTECT, related_name="deployment_revisions")
-    rolled_back_to = models.ForeignKey("self", models.PROTECT, null=True, related_name="+")
+    version = models.ForeignKey(ModelVersion, models.RESTRICT, related_name="deployment_revisions")
+    rolled_back_to = models.ForeignKey("self", models.RESTRICT, null=True, related_name="+")
     note = models.CharField(max_length=200, blank=True)
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
@@ -80,7 +82,9 @@ class DeploymentRevision(TenantOwned):
 
     class Meta:
         ordering = ["deployment", "-number"]
-        constraints = [models.UniqueConstraint(fields=["deployment", "number"], name="deployment_revision_number_unique")]
+        constraints = [
+            models.UniqueConstraint(fields=["deployment", "number"], name="deployment_revision_number_unique")
+        ]
 
     def __str__(self) -> str:
         return f"Revision {self.number}"
@@ -88,7 +92,7 @@ class DeploymentRevision(TenantOwned):
 
 class InstallationQuerySet(TenantQuerySet["Installation"]):
     def for_page(self) -> Self:
-        return self.prefetch_related("models__version__model").order_by("-id")
+        return self.prefetch_related("models__version", "models__model").order_by("-id")
 
 
 class Installation(TenantOwned):
