@@ -53,7 +53,8 @@ def run_step(
             print(flush=True)
             output.seek(before)
             text = output.read().decode(errors="replace")
-            reason = reason_in(text) or f"{Path(command[0]).name} ended with status {status}"
+            last_line = text.rstrip().rsplit("\n", 1)[-1].strip()[:200]
+            reason = reason_in(text) or f"{Path(command[0]).name} ended with status {status}, saying {last_line!r}"
             raise SetupError(f"{title} failed: {reason}. The whole output is in {readable(log)}.")
     seconds = f"{time.monotonic() - started:.1f} s"
     print(f"\r  {title} … {seconds}" if live else f" {seconds}", flush=True)

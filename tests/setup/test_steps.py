@@ -33,9 +33,9 @@ def test_a_known_failure_is_explained_and_the_log_named(tmp_path):
     assert "\n" not in str(caught.value)
 
 
-def test_an_unknown_failure_tells_the_status(tmp_path):
-    with pytest.raises(SetupError, match="ended with status 3"):
-        step(tmp_path / "packages.log", "raise SystemExit(3)")
+def test_an_unknown_failure_tells_the_status_and_the_last_words(tmp_path):
+    with pytest.raises(SetupError, match="ended with status 3, saying 'no such module'"):
+        step(tmp_path / "packages.log", "print('first'); print('no such module'); raise SystemExit(3)")
 
 
 def test_an_earlier_failure_in_the_same_log_explains_nothing(tmp_path):
