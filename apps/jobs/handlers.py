@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from apps.errors import Detail
 from apps.jobs.models import Job
+from apps.projects.access import Access
 
 
 @dataclass(frozen=True)
@@ -26,11 +28,16 @@ class Folder:
 
     @property
     def work(self) -> Path:
+        """Survives from one attempt to the next on the same machine: checkpoints belong here."""
         return self.root / "work"
 
 
 class JobHandler(Protocol):
-    """One kind of job. Every method runs in the worker; none may import TensorFlow."""
+    """One kind of job. None of its methods may import TensorFlow; all but `fail` run in the worker only.
+
+    `Refused` raised by `prepare`, `store` or `accept` fails the job with its code and message, for good: it is the
+    user's to mend. Any other exception counts as a fault of the machine, and the job is tried again.
+    """
 
     def prepare(self, job: Job, folder: Folder) -> list[str]:
         """Lay out `folder.in_` and return the arguments of `python -m ml` (the runner adds `--events`)."""
@@ -39,7 +46,8 @@ class JobHandler(Protocol):
     def store(self, job: Job, folder: Folder, result: dict[str, Any]) -> Any:
         """Put the files of a finished child into the storage, outside any transaction; return what `accept` needs.
 
-        Keys must contain the job's fencing token, so that two runs of one job never write the same file.
+        Keys must contain the job's fencing token, so that two runs of one job never write the same file. Where it
+        raises, it has deleted what it had written: `discard` is not called, nothing was returned yet.
         """
         ...
 
@@ -52,16 +60,42 @@ class JobHandler(Protocol):
         ...
 
     def fail(self, job: Job, code: str, message: str, details: list[Detail]) -> None:
-        """Note a failed or cancelled job on the rows that wait for it, inside the transaction that ends the job."""
+        """Note a failed or cancelled job on the rows that wait for it, inside the transaction that ends the job.
+
+        Runs in the web process too, when somebody cancels a waiting job.
+        """
         ...
 
 
+@dataclass(frozen=True)
+class Link:
+    """Where a person goes on from a job: the page of what it made or serves."""
+
+    label: str
+    url: str
+
+
+LinkOf = Callable[[Job, Access], Link | None]
+
 _handlers: dict[str, JobHandler] = {}
+_links: dict[str, LinkOf] = {}
 
 
-def register(kind: Job.Kind, handler: JobHandler) -> None:
+def register(kind: Job.Kind, handler: JobHandler, *, link: LinkOf | None = None) -> None:
+    """Say who handles jobs of `kind`, and, with `link`, which page the job's page leads on to."""
     _handlers[kind] = handler
+    if link is not None:
+        _links[kind] = link
 
 
 def handler_of(job: Job) -> JobHandler:
-    return _handlers[job.kind]
+    try:
+        return _handlers[job.kind]
+    except KeyError:
+        known = ", ".join(sorted(_handlers)) or "none"
+        raise LookupError(f"No handler is registered for jobs of the kind {job.kind!r}. Registered: {known}.") from None
+
+
+def link_of(job: Job, access: Access) -> Link | None:
+    link = _links.get(job.kind)
+    return link(job, access) if link else None

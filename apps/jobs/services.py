@@ -10,11 +10,10 @@ from django.utils import timezone
 
 from apps.accounts.models import User
 from apps.errors import Refused
+from apps.jobs.endings import end_cancelled
 from apps.jobs.events import NewEvent, append
-from apps.jobs.handlers import handler_of
 from apps.jobs.models import Job, JobEvent
 from apps.jobs.queue import enqueue
-from apps.jobs.states import move
 from apps.projects import audit
 from apps.projects.access import Access
 from apps.projects.models import Project
@@ -126,10 +125,3 @@ def cancel_job(*, access: Access, job: Job) -> Job:
     else:
         end_cancelled(job)
     return job
-
-
-def end_cancelled(job: Job) -> None:
-    """Bring the locked job to its end as cancelled."""
-    job.error_code, job.error_message = "cancelled", "The job was cancelled."
-    move(job, Job.State.CANCELLED)
-    handler_of(job).fail(job, job.error_code, job.error_message, [])

@@ -1,0 +1,71 @@
+"""How an attempt and a job end. Every function takes a job whose row the caller's transaction has locked."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+from django.db import transaction
+
+from apps.errors import Detail
+from apps.jobs.handlers import handler_of
+from apps.jobs.models import Job
+from apps.jobs.queue import enqueue
+from apps.jobs.states import move
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What went wrong on our side; worth another attempt."""
+
+    code: str
+    message: str
+
+
+WORKER_LOST = Fault("worker_lost", "The worker that ran this job stopped answering.")
+
+
+def end_cancelled(job: Job) -> None:
+    _end(job, Job.State.CANCELLED, "cancelled", "The job was cancelled.", [])
+
+
+def end_failed(job: Job, code: str, message: str, details: list[Detail]) -> None:
+    _end(job, Job.State.FAILED, code, message, details)
+
+
+def try_again(job: Job, fault: Fault) -> None:
+    """Queue the job again after a fault of the machine, or fail it where its attempts are used up."""
+    if job.attempts < job.max_attempts:
+        move(job, Job.State.QUEUED, code=fault.code, message=fault.message)
+        enqueue(job)
+    else:
+        tries = "" if job.attempts == 1 else f" This was the last of {job.attempts} attempts."
+        end_failed(job, fault.code, fault.message + tries, [])
+
+
+def hand_back(job: Job) -> None:
+    """Queue the job again because the worker shuts down: that is nobody's fault and costs no attempt."""
+    job.attempts -= 1
+    move(job, Job.State.QUEUED, code="worker_stopped", message="The worker is shutting down; another one goes on.")
+    enqueue(job)
+
+
+def abandon(job: Job) -> None:
+    """End the attempt of a worker that let its lease run out."""
+    if job.cancel_requested_at is not None:
+        end_cancelled(job)
+    else:
+        try_again(job, WORKER_LOST)
+
+
+def _end(job: Job, state: Job.State, code: str, message: str, details: list[Detail]) -> None:
+    job.error_code, job.error_message, job.error_details = code, message, list(details)
+    move(job, state, code=code, message=message)
+    try:
+        with transaction.atomic():
+            handler_of(job).fail(job, code, message, details)
+    except Exception:
+        # A job that can't end would be tried for ever; the row that waited for it shows the job's own state.
+        logger.exception("The handler of job %s could not note its end.", job.pk)

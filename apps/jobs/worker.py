@@ -1,0 +1,148 @@
+"""The one task that the queue knows: take a job, run its child, take over the result."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Any
+from uuid import UUID
+
+from django.db import OperationalError, transaction
+
+from apps.errors import Refused
+from apps.jobs import endings, folders, leases, shutdown
+from apps.jobs.endings import Fault
+from apps.jobs.handlers import JobHandler, handler_of
+from apps.jobs.leases import Heartbeat, Lease, LeaseLost
+from apps.jobs.models import Job
+from apps.jobs.queue import enqueue
+from apps.jobs.states import move
+from apps.jobs.supervise import Done, Outcome, Refusal, Stop, supervise
+
+logger = logging.getLogger(__name__)
+
+# Between tries at taking a result over while the database does not answer.
+PAUSES_S = (1, 3, 10)
+
+
+def run_job(job_id: str) -> None:
+    """Do the job's work, unless it is over or somebody else is at it. What happens to the job does not raise here."""
+    with shutdown.noticed():
+        if shutdown.is_coming():
+            _leave_in_queue(UUID(job_id))
+            return
+        taken = leases.take(UUID(job_id))
+        if taken is None:
+            return
+        job, lease = taken
+        try:
+            outcome = _attempt(job, lease)
+            _end(lease, outcome)
+        except LeaseLost as error:
+            logger.warning("%s", error)
+            return
+        if _is_over(lease):
+            folders.remove_folder(lease.job_id)
+
+
+def _attempt(job: Job, lease: Lease) -> Outcome | None:
+    """Run one attempt. Returns how it ended, or None where the job has been ended as succeeded already."""
+    try:
+        handler = handler_of(job)
+        folder = folders.make_folder(lease)
+        with Heartbeat(lease):
+            arguments = handler.prepare(job, folder)
+        outcome = supervise(lease, arguments, folder, time_limit_s=job.time_limit_s, is_stopping=shutdown.is_coming)
+        if not isinstance(outcome, Done):
+            return outcome
+        with Heartbeat(lease):
+            stored = handler.store(job, folder, outcome.result)
+            return _take_over(lease, handler, outcome.result, stored)
+    except LeaseLost:
+        raise
+    except Refused as refused:
+        return Refusal(refused.code, refused.message, refused.details)
+    except Exception:
+        logger.exception("Job %s failed in the worker.", lease.job_id)
+        return Fault("internal_error", "Something broke on our side while this job ran. It has been logged.")
+
+
+class _Cancelled(Exception):  # noqa: N818
+    """The job was cancelled between its child's end and the taking over."""
+
+
+def _take_over(lease: Lease, handler: JobHandler, result: dict[str, Any], stored: Any) -> Outcome | None:
+    """Make the job's rows and end it as succeeded, in one transaction; else delete the files that were stored."""
+    try:
+        for pause in (*PAUSES_S, None):
+            try:
+                _accept(lease, handler, result, stored)
+                break
+            except OperationalError:
+                # Hours of work may hang on this transaction: a database that is locked or restarts gets a moment.
+                if pause is None or _has_succeeded(lease):
+                    raise
+                time.sleep(pause)
+    except BaseException as error:
+        # A connection that breaks during COMMIT leaves open whether it happened: look before deleting.
+        if _has_succeeded(lease):
+            return None
+        _discard(lease, handler, stored)
+        if isinstance(error, _Cancelled):
+            return Stop.CANCELLED
+        raise
+    return None
+
+
+@transaction.atomic
+def _accept(lease: Lease, handler: JobHandler, result: dict[str, Any], stored: Any) -> None:
+    job = leases.held(lease)
+    if job.cancel_requested_at is not None:
+        raise _Cancelled
+    job.result = handler.accept(job, result, stored)
+    move(job, Job.State.SUCCEEDED)
+
+
+def _has_succeeded(lease: Lease) -> bool:
+    succeeded = Job.across_tenants.filter(state=Job.State.SUCCEEDED, fencing_token=lease.token)
+    return bool(succeeded.filter(pk=lease.job_id).exists())
+
+
+def _discard(lease: Lease, handler: JobHandler, stored: Any) -> None:
+    try:
+        job = Job.across_tenants.select_related("project__organization").get(pk=lease.job_id)
+        handler.discard(job, stored)
+    except Exception:
+        logger.exception("What job %s had stored could not be deleted.", lease.job_id)
+
+
+def _end(lease: Lease, outcome: Outcome | None) -> None:
+    """Write the attempt's end. Raises LeaseLost where it is not ours to write any more."""
+    if outcome is None:
+        return
+    if outcome is Stop.LEASE_LOST:
+        raise LeaseLost(f"Job {lease.job_id} was taken from this worker.")
+    with transaction.atomic():
+        job = leases.held(lease)
+        match outcome:
+            case Stop.CANCELLED:
+                endings.end_cancelled(job)
+            case Stop.SHUTDOWN:
+                endings.hand_back(job)
+            case Refusal(code, message, details):
+                endings.end_failed(job, code, message, details)
+            case Fault():
+                endings.try_again(job, outcome)
+            case _:
+                raise AssertionError(f"An attempt can't end with {outcome!r}.")
+
+
+def _is_over(lease: Lease) -> bool:
+    return not Job.across_tenants.unfinished().filter(pk=lease.job_id).exists()
+
+
+def _leave_in_queue(job_id: UUID) -> None:
+    with transaction.atomic():
+        job = Job.across_tenants.locked().filter(pk=job_id, state=Job.State.QUEUED).first()
+        if job is not None:
+            enqueue(job)

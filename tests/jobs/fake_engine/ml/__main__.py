@@ -1,0 +1,89 @@
+"""Stands in for the engine: a real process that does what the script in its arguments says, one word after the other.
+
+    python -m ml play --out OUT --work WORK --steps '[["say", "hello"], ["sleep", 5], …]' --events
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+
+def tell(**event: object) -> None:
+    print(json.dumps(event), flush=True)
+
+
+def play(steps: list[list], out: Path, work: Path) -> int:  # noqa: C901
+    for word, *values in steps:
+        match word:
+            case "progress":
+                tell(event="progress", done=values[0], total=values[1], unit="steps", message="working")
+            case "metrics":
+                tell(event="metrics", step=values[0], values=values[1])
+            case "log":
+                tell(event="log", level=values[0], message=values[1])
+            case "print":
+                print(values[0], flush=True)
+            case "complain":
+                print(values[0], file=sys.stderr, flush=True)
+            case "flood":
+                for number in range(values[0]):
+                    print(f"line {number}")
+            case "sleep":
+                time.sleep(values[0])
+            case "ignore-sigterm":
+                signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            case "save-on-sigterm":
+
+                def save(number: int, frame: object) -> None:
+                    (work / "checkpoint").write_text("saved")
+                    sys.exit(143)
+
+                signal.signal(signal.SIGTERM, save)
+            case "orphan":
+                # A grandchild that holds the pipes open and outlives its parent.
+                code = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(300)"
+                (out / "orphan").write_text(str(subprocess.Popen([sys.executable, "-c", code]).pid))
+            case "file":
+                (out / values[0]).write_text(values[1])
+            case "environment":
+                (out / "environment.json").write_text(json.dumps(dict(os.environ)))
+            case "once":
+                # What follows happens on the first attempt only.
+                mark = work / "been-here"
+                if not mark.exists():
+                    mark.write_text("")
+                    return play(values[0], out, work)
+            case "refuse":
+                tell(event="error", code=values[0], message=values[1], details=[{"field": "file", "message": "why"}])
+                return 2
+            case "fail":
+                tell(event="error", code="internal_error", message="The engine broke.")
+                return 1
+            case "signal":
+                os.kill(os.getpid(), values[0])
+                time.sleep(60)
+            case "result":
+                (out / "result.json").write_text(json.dumps(values[0]))
+            case "exit":
+                return values[0]
+            case _:
+                raise ValueError(word)
+    return 0
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("command", choices=["play"])
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--steps", type=json.loads, required=True)
+    parser.add_argument("--events", action="store_true", required=True)
+    options = parser.parse_args()
+    raise SystemExit(play(options.steps, options.out, options.work))
