@@ -11,6 +11,8 @@ from apps.errors import Refused
 
 log = logging.getLogger(__name__)
 
+ADVICE = "Delete what is no longer needed, or ask the operator of this platform for a larger quota."
+
 
 def reserve(organization: Organization, size: int) -> None:
     """Add `size` bytes to what `organization` uses, in one statement, or change nothing.
@@ -25,8 +27,8 @@ def reserve(organization: Organization, size: int) -> None:
         free = max(0, organization.quota_bytes - organization.used_bytes)
         raise Refused(
             "quota_exceeded",
-            f"This needs {in_words(size)}; {in_words(free)} of the {in_words(organization.quota_bytes)} quota are free. "
-            "Delete what is no longer needed, or ask the operator of this platform for a larger quota.",
+            f"This needs {in_words(size)}; {in_words(free)} of the {in_words(organization.quota_bytes)} quota are "
+            f"free. {ADVICE}",
             status=413,
         )
     organization.refresh_from_db(fields=["used_bytes"])
