@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, ClassVar, Self
 
 from django.conf import settings
@@ -13,12 +14,14 @@ from apps.projects.tenancy import TenantManager, TenantOwned, TenantQuerySet
 
 
 class UploadQuerySet(TenantQuerySet["Upload"]):
-    def expired(self) -> Self:
-        return self.filter(state=Upload.State.WAITING, expires_at__lte=timezone.now())
+    def sweepable(self, before: datetime) -> Self:
+        """Links expired at `before` or earlier, and nothing that is in use would be lost: see uploads.sweep_uploads."""
+        unused = models.Q(state__in=[Upload.State.WAITING, Upload.State.VERIFIED]) | models.Q(reserved_bytes=0)
+        return self.filter(unused, swept_at=None, expires_at__lte=before).order_by("expires_at")
 
 
 class Upload(TenantOwned):
-    """Bytes on their way in: asked for (quota reserved), sent to a signed URL, said to be done, verified, then used once."""
+    """Bytes on their way in: asked for (quota reserved), sent to a signed URL, verified, then used once."""
 
     class Purpose(models.TextChoices):
         DATASET = "dataset", "Dataset archive"
@@ -28,20 +31,30 @@ class Upload(TenantOwned):
         WAITING = "waiting", "Waiting for bytes"
         VERIFIED = "verified", "Verified"
         USED = "used", "Used"
+        REFUSED = "refused", "Refused"
         EXPIRED = "expired", "Expired"
 
     purpose = models.CharField(max_length=7, choices=Purpose)
     state = models.CharField(max_length=8, choices=State, default=State.WAITING)
     filename = models.CharField(max_length=255)
-    size = models.BigIntegerField(help_text="Bytes, as announced; reserved from the quota at once.")
+    size = models.BigIntegerField(help_text="Bytes, as announced.")
+    reserved_bytes = models.BigIntegerField(
+        default=0, help_text="Of the quota, held by this upload until it is dropped."
+    )
     sha256 = models.CharField(max_length=64, blank=True, help_text="As announced, else as computed.")
     storage_key = models.CharField(max_length=300, unique=True)
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     expires_at = models.DateTimeField()
+    swept_at = models.DateTimeField(null=True, blank=True, help_text="When leftovers of an expired link were cleared.")
 
     objects: ClassVar[TenantManager[Upload]] = TenantManager.from_queryset(UploadQuerySet)()  # type: ignore[assignment]
     across_tenants: ClassVar[Any] = UploadQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-id"]
+        # The sweep, every few minutes.
+        indexes = [models.Index(fields=["expires_at"], condition=models.Q(swept_at=None), name="upload_to_be_swept")]
 
     def __str__(self) -> str:
         return self.filename
@@ -83,9 +96,14 @@ class DatasetVersionQuerySet(TenantQuerySet["DatasetVersion"]):
     def ready(self) -> Self:
         return self.filter(state=DatasetVersion.State.READY)
 
+    def for_page(self) -> Self:
+        """Newest first, with the job that made each and who asked for it, without the long lists."""
+        long_lists = ("files", "samples", "classes", "class_counts", "warnings")
+        return self.select_related("dataset", "job", "created_by").defer(*long_lists, "job__payload").order_by("-id")
+
 
 class DatasetVersion(TenantOwned):
-    """An immutable snapshot: its splits, its class list, its SHA-256. Files lie under `storage_prefix` (see `files`)."""
+    """An immutable snapshot: its splits, class list and SHA-256. Its `files` lie under `storage_prefix`."""
 
     class State(models.TextChoices):
         IMPORTING = "importing", "Importing"

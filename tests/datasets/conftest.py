@@ -1,0 +1,72 @@
+"""Real uploads and archives: what a person or a program would send."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Callable, Iterable
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+from django.test import Client
+from PIL import Image
+
+from apps.accounts.models import Membership, User
+from apps.datasets import uploads
+from apps.datasets.models import Upload
+from apps.projects.access import Access, enter_project
+from apps.projects.models import Project
+from apps.projects.storage import SignedRequest
+
+
+def png(shade: int, *, size: tuple[int, int] = (8, 8)) -> bytes:
+    out = io.BytesIO()
+    Image.new("L", size, shade).save(out, "PNG")
+    return out.getvalue()
+
+
+def zipped(files: Iterable[tuple[str, bytes]]) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        for name, data in files:
+            archive.writestr(name, data)
+    return out.getvalue()
+
+
+@pytest.fixture
+def digits() -> bytes:
+    """A zip of 2 classes with 20 different images each."""
+    return zipped((f"digits/{label}/{n}.png", png(n * 5 + label * 100)) for label in (0, 1) for n in range(20))
+
+
+@pytest.fixture
+def access_of(project: Project) -> Callable[[User], Access]:
+    def enter(user: User) -> Access:
+        return enter_project(user, id=project.pk)
+
+    return enter
+
+
+def put(link: SignedRequest, body: bytes, **headers: str) -> int:
+    """Send `body` where `link` says: into this process, or over HTTP to the object store. Returns the status."""
+    if link.path:
+        path = urlsplit(link.url).path
+        return Client().put(path, body, content_type="application/octet-stream", headers=headers).status_code
+    return httpx.put(link.url, content=body, headers={**link.headers, **headers}).status_code
+
+
+@pytest.fixture
+def uploaded(access_of: Callable[[User], Access], developer: User) -> Callable[..., Upload]:
+    """`uploaded(body)` → a verified upload of it."""
+
+    def upload(body: bytes, filename: str = "archive.zip") -> Upload:
+        assert Membership.objects.filter(user=developer).exists()
+        access = access_of(developer)
+        row, link = uploads.ask_for_upload(
+            access=access, purpose=Upload.Purpose.DATASET, filename=filename, size=len(body)
+        )
+        assert put(link, body) == 200
+        return uploads.complete_upload(access=access, upload=row)
+
+    return upload
