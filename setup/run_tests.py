@@ -23,13 +23,8 @@ PACKAGES = {"browser": "chromium", "sandbox": "bubblewrap"}
 PYTEST = [sys.executable, "-m", "pytest", "-n", "2", "--dist", "loadfile"]
 EMBEDDED = ["-m", "not services"]
 # What has nothing to do with where the platform keeps its rows and files is run once.
-ON_SERVICES = [
-    "-m",
-    "not engine and not browser",
-    "--ignore=tests/ml",
-    "--ignore=tests/setup",
-    "--ignore=tests/device_client",
-]
+ON_SERVICES = ["-m", "not engine and not browser and not sandbox"]
+ON_SERVICES += ["--ignore=tests/ml", "--ignore=tests/setup", "--ignore=tests/device_client"]
 
 
 def required(environment: Mapping[str, str]) -> set[str]:
@@ -76,10 +71,8 @@ def _pytest(title: str, arguments: list[str], environment: Mapping[str, str]) ->
     print(f"\n=== Tests, {title} ===", flush=True)
     started = time.monotonic()
     status = subprocess.run([*PYTEST, *arguments], cwd=ROOT, env=dict(environment), stdin=subprocess.DEVNULL).returncode
-    print(
-        f"=== {title}: {'passed' if status == 0 else f'status {status}'} after {time.monotonic() - started:.0f} s ===",
-        flush=True,
-    )
+    outcome = "passed" if status == 0 else f"failed with status {status}"
+    print(f"=== Tests, {title}: {outcome} after {time.monotonic() - started:.0f} s ===", flush=True)
     return status
 
 
