@@ -35,6 +35,7 @@ PROJECT_ENTRIES = [
     ("Analytics", "chart-bar", "analytics"),
     ("Jobs", "list-check", "job-list"),
     ("API keys", "key", "key-list"),
+    ("Project settings", "adjustments", "project-settings"),
 ]
 ORGANIZATION_ENTRIES = [
     ("Projects", "folders", "organization"),

@@ -159,5 +159,5 @@ class AuditEntry(models.Model):
         return "; ".join(
             f"{name.replace('_', ' ')}: {', '.join(map(str, value)) if isinstance(value, list) else value}"
             for name, value in self.details.items()
-            if value not in ("", None, [])
+            if value not in ("", None, [], False)
         )

@@ -55,12 +55,13 @@ def field(bound: BoundField, **extra: Any) -> dict[str, Any]:
     if described:
         attrs["aria-describedby"] = " ".join(described)
     attrs.update(extra)
-    control = bound.as_widget(
-        attrs={**widget.attrs, **attrs, "class": f"{widget.attrs.get('class', '')} {attrs['class']}".strip()}
-    )
+    attrs["class"] = f"{widget.attrs.get('class', '')} {attrs['class']}".strip()
+    if is_group:
+        widget.attrs.update(attrs)  # each option takes them over
     return {
         "bound": bound,
-        "control": control,
+        "control": "" if is_group else bound.as_widget(attrs={**widget.attrs, **attrs}),
+        "options": list(bound) if is_group else [],
         "is_check": is_check,
         "is_group": is_group,
         "is_file": isinstance(widget, FileInput),
