@@ -218,5 +218,10 @@ class _Stream(httpx.SyncByteStream):
             raise httpx.ReadError("connection reset by peer", request=self._request)
 
 
+def streamed(status: int, content: bytes, headers: dict[str, str] | None = None) -> httpx.Response:
+    """An answer whose body has not been read, as from a network."""
+    return httpx.Response(status, headers=headers, stream=_Stream(content, None, httpx.Request("GET", "https://x")))
+
+
 def _error(status: int, code: str, message: str) -> httpx.Response:
     return httpx.Response(status, json={"error": {"code": code, "message": message, "details": []}})

@@ -8,11 +8,14 @@ import threading
 from collections.abc import Callable
 
 from device_client._exceptions import DeviceClientError, ServerRefusedError
+from device_client._lock import BusyError
 
 logger = logging.getLogger("device_client")
 
 FIRST_RETRY_SECONDS = 2.0
 LONGEST_RETRY_SECONDS = 900.0
+# Another process of the application is at it; what it does helps this one, too.
+BUSY_SECONDS = 5.0
 JITTER = 0.2
 
 
@@ -56,7 +59,11 @@ class BackgroundTask:
     def _once(self) -> float:
         try:
             self._work()
+        except BusyError:
+            return _jittered(BUSY_SECONDS)
         except DeviceClientError as error:
+            if self._stopped:
+                return 0.0
             self._failures += 1
             delay = self._retry_delay(error)
             logger.warning("%s failed, next try in %.0f s: %s", self._name, delay, error)

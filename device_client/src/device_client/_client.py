@@ -10,7 +10,8 @@ import re
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
@@ -22,6 +23,7 @@ from device_client._exceptions import ClientClosedError, ConfigurationError, Sto
 from device_client._http import Http
 from device_client._installation import installation_id
 from device_client._lock import FileLock
+from device_client._managed import ManagedModel
 from device_client._manifest import MODEL_NAME, Manifest
 from device_client._model import Model
 from device_client._probe import DeviceProbe
@@ -145,13 +147,14 @@ class Client:
         self.directory = directory
         self.send_events = send_events
         try:
-            (directory / "models").mkdir(parents=True, exist_ok=True)
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            (directory / "models").mkdir(exist_ok=True)
             (directory / "trust").mkdir(exist_ok=True)
             self.installation = installation_id(directory)
         except OSError as error:
             raise StorageError(f"the directory {directory} can't be used: {error}") from error
         self._bundled = bundled
-        self._models: dict[str, Model] = {}
+        self._models: dict[str, tuple[ManagedModel, Model]] = {}
         self._lock = threading.Lock()
         self._closed = False
         self._trust = Trust(directory / "trust", bundled_root=trusted_root)
@@ -175,6 +178,7 @@ class Client:
         )
         self._update_task = BackgroundTask("device-client-update", self._update_in_background, interval=update_interval)
         self._send_task = BackgroundTask("device-client-send", self._send_in_background, interval=send_interval)
+        self._updates = _Updates(self._check_open, self._updater)
         self._background = background
         if background:
             self._send_task.start()
@@ -194,18 +198,11 @@ class Client:
         self._check_open()
         _checked_name(name)
         with self._lock:
-            model = self._models.get(name)
-            if model is None:
-                folder = self.directory / "models" / name
-                try:
-                    store = ModelStore(folder)
-                except OSError as error:
-                    raise StorageError(f"the folder {folder} can't be used: {error}") from error
-                model = Model(client=self, name=name, store=store, events=self._events, bundled=self._bundled.get(name))
-                model.load_local()
-                self._models[name] = model
+            if name not in self._models:
+                self._models[name] = self._make_model(name)
+            managed, model = self._models[name]
         if on_downloaded is not None:
-            model.add_callback(on_downloaded)
+            managed.callbacks[on_downloaded] = lambda: on_downloaded(model)
         self._update_task.wake()
         return model
 
@@ -232,7 +229,12 @@ class Client:
             DeviceClientError: the server can't be reached or refuses, or a manifest, a file or a model is not usable.
                 Models that were ready stay ready.
         """
-        return self._update(list(self._models.values()), deadline=time.monotonic() + timeout, asked_for=True)
+        self._check_open()
+        models = [managed for managed, _ in self._models.values()]
+        changed = self._updater.update(
+            models, asked_for=True, lock_timeout=timeout, deadline=time.monotonic() + timeout
+        )
+        return [self._models[managed.name][1] for managed in changed]
 
     def flush(self, timeout: float = 30.0) -> int:
         """Send all waiting events now.
@@ -254,6 +256,7 @@ class Client:
         if self._closed:
             return
         self._closed = True
+        self._http.stop()
         if self._background:
             self._update_task.stop(CLOSE_SECONDS)
             self._send_task.stop(CLOSE_SECONDS)
@@ -268,13 +271,19 @@ class Client:
     ) -> None:
         self.close()
 
-    def _update(self, models: Iterable[Model], *, deadline: float, asked_for: bool) -> list[Model]:
-        self._check_open()
-        left = max(deadline - time.monotonic(), 0.0)
-        return self._updater.update(models, asked_for=asked_for, lock_timeout=left, deadline=deadline)
+    def _make_model(self, name: str) -> tuple[ManagedModel, Model]:
+        folder = self.directory / "models" / name
+        try:
+            managed = ManagedModel(
+                name=name, store=ModelStore(folder), events=self._events, bundled=self._bundled.get(name)
+            )
+            managed.load_local()
+        except OSError as error:
+            raise StorageError(f"the folder {folder} can't be used: {error}") from error
+        return managed, Model(managed, updates=self._updates, events=self._events)
 
     def _update_in_background(self) -> None:
-        models = list(self._models.values())
+        models = [managed for managed, _ in list(self._models.values())]
         if models:
             self._updater.update(models, asked_for=False, lock_timeout=BACKGROUND_LOCK_SECONDS)
 
@@ -285,6 +294,19 @@ class Client:
     def _check_open(self) -> None:
         if self._closed:
             raise ClientClosedError("the client was closed; initialize() makes a new one")
+
+
+@dataclass(frozen=True)
+class _Updates:
+    """The client, as far as a model needs it."""
+
+    check_open: Callable[[], None]
+    updater: Updater
+
+    def fetch(self, model: ManagedModel, deadline: float) -> None:
+        self.check_open()
+        left = max(deadline - time.monotonic(), 0.0)
+        self.updater.update([model], asked_for=True, lock_timeout=left, deadline=deadline)
 
 
 def default_directory(server: str, api_key: str) -> Path:

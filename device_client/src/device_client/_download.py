@@ -12,6 +12,7 @@ import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 
 import httpx
@@ -24,6 +25,7 @@ from device_client._manifest import Target
 logger = logging.getLogger("device_client")
 
 ATTEMPTS = 5
+FIRST_PAUSE_SECONDS = 0.5
 CHUNK = 64 * 1024
 # Left on the disk besides the file itself: a device with a full disk has other troubles than an old model.
 SPARE_BYTES = 4 * 1024 * 1024
@@ -44,7 +46,6 @@ def download(
     destination: Path,
     *,
     deadline: float | None = None,
-    pause: Callable[[float], object] = time.sleep,
 ) -> Download:
     """Fetch `target` to `destination`.
 
@@ -61,7 +62,7 @@ def download(
         StorageError: no space, or the folder can't be written.
     """
     started = time.monotonic()
-    partial = _Partial(destination, target, deadline)
+    partial = _Partial(destination, target, lambda: http.closing or (deadline or inf) < time.monotonic())
     resumed = False
     for attempt in range(1, ATTEMPTS + 1):
         resumed = resumed or partial.length > 0
@@ -76,20 +77,19 @@ def download(
             if attempt == ATTEMPTS or partial.is_late():
                 raise
             logger.info("download of %s broke at byte %d: %s", target.version, partial.length, error)
-            pause(min(0.5 * 2 ** (attempt - 1), 8.0))
         except ServerRefusedError as error:
             if error.status < 500 or attempt == ATTEMPTS or partial.is_late():
                 raise
-            pause(min(0.5 * 2 ** (attempt - 1), 8.0))
+        http.pause(FIRST_PAUSE_SECONDS * 2 ** (attempt - 1))
     raise AssertionError("unreachable")
 
 
 class _Partial:
     """The bytes so far, their hash, and the ETag of the answer that they came from."""
 
-    def __init__(self, destination: Path, target: Target, deadline: float | None) -> None:
+    def __init__(self, destination: Path, target: Target, is_late: Callable[[], bool]) -> None:
         self._target = target
-        self._deadline = deadline
+        self.is_late = is_late
         self.path = destination.with_name(destination.name + ".part")
         self._note = destination.with_name(destination.name + ".part.json")
         self.received = 0
@@ -127,8 +127,10 @@ class _Partial:
 
     def append(self, response: httpx.Response) -> None:
         """Write the answer's body behind what is there, counting and hashing."""
-        with self.path.open("ab") as file:
-            chunks = response.iter_raw(CHUNK)
+        # Without a buffer, so that a process that is killed leaves all that came. Chunks are as large as reads are.
+        with self.path.open("ab", buffering=0) as file:
+            # Without a chunk size: httpx would hold back, and at a break lose, what does not fill a chunk.
+            chunks = response.iter_raw()
             while True:
                 with unreachable_on_failure(response.request.url):
                     chunk = next(chunks, None)
@@ -148,11 +150,7 @@ class _Partial:
                     raise ServerUnreachableError(
                         f"the time was up at byte {self.length} of {self._target.length}; the rest is fetched next time"
                     )
-            file.flush()
             os.fsync(file.fileno())
-
-    def is_late(self) -> bool:
-        return self._deadline is not None and time.monotonic() > self._deadline
 
     def finish(self, destination: Path) -> None:
         """Give the complete file its name, or drop it."""

@@ -58,6 +58,7 @@ class EventQueue:
         self._lock = threading.Lock()
         self._since_trim = 0
         self._lost = 0
+        self._closed = False
         self._connection: sqlite3.Connection | None = None
         with self._lock:
             self._recovering(self._trim)
@@ -86,13 +87,15 @@ class EventQueue:
             self._recovering(lambda db: self._insert(db, event_id, kind, body))
         return event_id
 
-    def oldest(self, *, limit: int, max_bytes: int) -> list[QueuedEvent]:
-        """The oldest events, at most `limit` and `max_bytes` of JSON together, but at least one if there is one."""
+    def oldest(self, *, limit: int, max_bytes: int, after: int = 0) -> list[QueuedEvent]:
+        """The oldest events whose seq is above `after`, at most `limit` and `max_bytes` of JSON together, but at least
+        one if there is one."""
 
         def read(db: sqlite3.Connection) -> list[QueuedEvent]:
             batch: list[QueuedEvent] = []
             size = 0
-            for seq, event_id, body in db.execute("SELECT seq, id, body FROM events ORDER BY seq LIMIT ?", (limit,)):
+            rows = db.execute("SELECT seq, id, body FROM events WHERE seq > ? ORDER BY seq LIMIT ?", (after, limit))
+            for seq, event_id, body in rows:
                 size += len(body.encode()) + 1
                 if batch and size > max_bytes:
                     break
@@ -114,7 +117,9 @@ class EventQueue:
             return int(self._recovering(lambda db: db.execute("SELECT count(*) FROM events").fetchone()[0]) or 0)
 
     def close(self) -> None:
+        """Close the file. A thread that ends later may still add: its event is kept, the file is closed again."""
         with self._lock:
+            self._closed = True
             self._disconnect()
 
     def _insert(self, db: sqlite3.Connection, event_id: str, kind: str, body: str) -> None:
@@ -142,14 +147,17 @@ class EventQueue:
                     return work(db)
             except sqlite3.DatabaseError as error:
                 self._disconnect()
-                damaged = not isinstance(error, sqlite3.OperationalError)
-                if damaged and attempt == 1:
+                # Only the base class itself says that the file is damaged or no database.
+                if type(error) is sqlite3.DatabaseError and attempt == 1:
                     self._put_aside(error)
                     continue
                 self._lost += 1
                 if self._lost & (self._lost - 1) == 0:  # 1, 2, 4, 8 …: a full disk must not fill the log as well
                     logger.warning("%s refuses (%s); %d operations were lost so far", self._path, error, self._lost)
                 return None
+            finally:
+                if self._closed:
+                    self._disconnect()
         return None
 
     def _connect(self) -> sqlite3.Connection:

@@ -6,6 +6,7 @@ Nothing here knows what a manifest or a model is.
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -42,6 +43,7 @@ class Http:
     ) -> None:
         self._server = httpx.URL(server)
         self._authorization = f"Bearer {api_key}"
+        self._closing = threading.Event()
         self._client = httpx.Client(
             timeout=TIMEOUT,
             transport=transport,
@@ -50,8 +52,21 @@ class Http:
             auth=_NoAuth(),
         )
 
+    def stop(self) -> None:
+        """Let requests under way and pauses end soon, with ServerUnreachableError."""
+        self._closing.set()
+
     def close(self) -> None:
+        self.stop()
         self._client.close()
+
+    @property
+    def closing(self) -> bool:
+        return self._closing.is_set()
+
+    def pause(self, seconds: float) -> None:
+        """Sleep between two attempts, but not after stop()."""
+        self._closing.wait(seconds)
 
     def get(
         self, path: str, *, params: dict[str, str] | None = None, headers: dict[str, str] | None = None
@@ -111,6 +126,8 @@ class Http:
 
     @contextmanager
     def _send(self, request: httpx.Request) -> Iterator[httpx.Response]:
+        if self.closing:
+            raise ServerUnreachableError(f"{_shown(request.url)} is not asked: the client is closing")
         with unreachable_on_failure(request.url):
             response = self._client.send(request, stream=True)
         try:

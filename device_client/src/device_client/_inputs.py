@@ -24,8 +24,10 @@ class InputSpec:
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
 
-    def __str__(self) -> str:
-        return f"{self.name}: {self.dtype} {_text(self.shape)}"
+    @property
+    def accepted(self) -> str:
+        """What is accepted, in words: "uint8 (8, 8, 1)"."""
+        return f"{self.dtype} {_text(self.shape)}"
 
 
 def prepare(specs: dict[str, InputSpec], given: dict[str, Any]) -> dict[str, npt.NDArray[Any]]:
@@ -40,7 +42,7 @@ def prepare(specs: dict[str, InputSpec], given: dict[str, Any]) -> dict[str, npt
     if given.keys() != specs.keys():
         raise InputError(
             f"predict() got the inputs {_names(given)}; the model accepts exactly "
-            f"{', '.join(str(spec) for spec in specs.values())}"
+            f"{', '.join(f'{spec.name}: {spec.accepted}' for spec in specs.values())}"
         )
     return {name: _prepare_one(spec, given[name]) for name, spec in specs.items()}
 
@@ -72,13 +74,14 @@ def _reshaped(spec: InputSpec, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 
 def _converted(spec: InputSpec, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    if array.dtype == spec.dtype:
-        return np.ascontiguousarray(array)
     if spec.dtype.kind == "f":
-        converted = array.astype(spec.dtype)
+        with np.errstate(over="ignore"):
+            converted = np.ascontiguousarray(array, spec.dtype)
         if not np.isfinite(converted).all():
             raise InputError(f"input {spec.name!r} has values that are not finite in {spec.dtype}")
         return converted
+    if array.dtype == spec.dtype:
+        return np.ascontiguousarray(array)
     if spec.dtype.kind not in "iu":
         raise InputError(f"input {spec.name!r} has dtype {array.dtype}; {spec.dtype} is accepted")
     if array.dtype.kind == "f":

@@ -45,6 +45,12 @@ else:
         fcntl.flock(descriptor, fcntl.LOCK_UN)
 
 
+class BusyError(StorageError):
+    """Somebody else holds the lock. Nothing is wrong."""
+
+    code = "busy"
+
+
 class FileLock:
     """An exclusive lock between the threads of this process and between processes. Re-entrant for one thread."""
 
@@ -59,7 +65,7 @@ class FileLock:
         """Hold the lock for the block.
 
         Raises:
-            StorageError: somebody else held it for all of `timeout` seconds.
+            BusyError: somebody else held it for all of `timeout` seconds.
         """
         deadline = time.monotonic() + timeout
         if not self._thread_lock.acquire(timeout=max(timeout, 0)):
@@ -93,5 +99,5 @@ class FileLock:
         finally:
             os.close(descriptor)
 
-    def _too_long(self, who: str, timeout: float) -> StorageError:
-        return StorageError(f"{who} of this application has held {self._path} for {timeout:g} seconds")
+    def _too_long(self, who: str, timeout: float) -> BusyError:
+        return BusyError(f"{who} of this application has held {self._path} for {timeout:g} seconds")

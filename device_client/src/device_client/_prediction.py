@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Prediction:
 
     label: str
     score: float
-    scores: dict[str, float]
+    scores: dict[str, float] = field(hash=False)
     latency_ms: float
     model: str
     version: str | None

@@ -16,6 +16,8 @@ logger = logging.getLogger("device_client")
 MAX_BATCH_EVENTS = 500
 # The server accepts 1 MiB; the rest is room for what surrounds the events.
 MAX_BATCH_BYTES = 1024 * 1024 - 16 * 1024
+# Events that are refused one by one before the server is taken to refuse everything.
+MAX_SUSPECTS = 10
 PATH = "api/device/v1/events"
 
 
@@ -38,22 +40,32 @@ class Sender:
             ServerError: what is left stays queued.
             StorageError: another process was sending for all of `lock_timeout` seconds.
         """
-        sent = 0
+        sent = after = 0
         limit = MAX_BATCH_EVENTS
+        suspects: list[QueuedEvent] = []
+        refused: ServerRefusedError | None = None
         with self._lock.hold(lock_timeout):
-            while batch := self._queue.oldest(limit=limit, max_bytes=MAX_BATCH_BYTES):
+            while batch := self._queue.oldest(limit=limit, max_bytes=MAX_BATCH_BYTES, after=after):
                 try:
                     sent += self._send(batch)
-                    limit = MAX_BATCH_EVENTS
+                    self._queue.remove(batch)
                 except ServerRefusedError as error:
-                    if error.status not in (400, 413, 422):
+                    if error.status not in (400, 413, 422) or len(suspects) >= MAX_SUSPECTS:
                         raise
-                    # The server refuses the batch as a whole. Halving finds the event that it is about.
+                    # The batch as a whole is refused. Halving finds the event that it is about, if it is about one.
                     if len(batch) > 1:
                         limit = len(batch) // 2
                         continue
-                    logger.warning("an event is dropped, because the server refuses it: %s: %s", error, batch[0].body)
-                self._queue.remove(batch)
+                    suspects += batch
+                    after = batch[0].seq
+                    refused = error
+                limit = MAX_BATCH_EVENTS
+            if refused is not None:
+                if not sent:
+                    raise refused  # the server takes no event at all, so it is not about these
+                for event in suspects:
+                    logger.warning("an event is dropped, because the server refuses it (%s): %s", refused, event.body)
+                self._queue.remove(suspects)
         return sent
 
     def _send(self, batch: list[QueuedEvent]) -> int:
@@ -62,7 +74,7 @@ class Sender:
         response = self._http.post_json(PATH, body)
         if response.status_code != 202:
             raise refusal(response, response.content)
-        rejected = _rejected(response.content, len(batch))
+        rejected = _rejected(response.content)
         for entry in rejected:
             logger.warning(
                 "the server rejected event %s (%s): %s", entry.get("id"), entry.get("code"), entry.get("message")
@@ -70,14 +82,15 @@ class Sender:
         return len(batch) - len(rejected)
 
 
-def _rejected(content: bytes, size: int) -> list[dict[str, Any]]:
-    """The rejected entries of an answer. An answer that does not account for every event is no answer."""
+def _rejected(content: bytes) -> list[dict[str, Any]]:
+    """The rejected entries of an answer.
+
+    Raises:
+        ServerUnreachableError: it is not the agreed answer, so it came from something else than the server.
+    """
     try:
         answer = json.loads(content)
-        rejected = [entry for entry in answer["rejected"] if isinstance(entry, dict)]
-        counted = int(answer["accepted"]) + int(answer["duplicates"]) + len(rejected)
+        int(answer["accepted"])
+        return [entry for entry in answer["rejected"] if isinstance(entry, dict)]
     except (ValueError, KeyError, TypeError) as error:
         raise ServerUnreachableError(f"the answer to a batch of events is not the agreed one: {error!r}") from error
-    if counted != size:
-        raise ServerUnreachableError(f"the server answered for {counted} of {size} events; they are sent again")
-    return rejected

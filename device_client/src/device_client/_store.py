@@ -60,13 +60,13 @@ class State:
     """Attributes:
     current: the version in use. previous: the last good one, kept until `current` is proven.
     assigned: [version, revision] of the last `assigned` event.
-    trying: [version, times]: a first run that began and has not come back.
+    trying: version → how often a first run of it began and did not come back.
     """
 
     current: LocalVersion | None = None
     previous: LocalVersion | None = None
     assigned: list[Any] | None = None
-    trying: list[Any] | None = None
+    trying: dict[str, int] = field(default_factory=dict)
     refused: dict[str, Refused] = field(default_factory=dict)
 
 
@@ -129,24 +129,30 @@ class ModelStore:
         """Note that `version` is about to run for the first time. False if it has ended the process too often."""
         with self.locked():
             trying = self.read().trying
-            times = trying[1] if trying and trying[0] == version else 0
+            times = trying.get(version, 0)
             if times >= MAX_TRIES:
                 return False
-            self.change(trying=[version, times + 1])
+            self.change(trying={**trying, version: times + 1})
             return True
+
+    def end_try(self, version: str) -> None:
+        """The first run of `version` came back."""
+        with self.locked():
+            trying = self.read().trying
+            if version in trying:
+                self.change(trying={other: times for other, times in trying.items() if other != version})
 
     def refuse(self, version: str, why: Refused) -> None:
         """Never use `version` again under this LiteRT, and drop its file."""
         with self.locked():
             state = self.read()
-            refused = {**state.refused, version: why}
-            newest = dict(list(refused.items())[-MAX_REFUSED:])
+            refused = [*state.refused.items(), (version, why)]
             is_current = state.current is not None and state.current.version == version
             self.change(
                 current=state.previous if is_current else state.current,
                 previous=None if is_current else state.previous,
-                trying=None,
-                refused=newest,
+                trying={other: times for other, times in state.trying.items() if other != version},
+                refused=dict(refused[-MAX_REFUSED:]),
             )
             self.path(version).unlink(missing_ok=True)
 
@@ -162,7 +168,7 @@ class ModelStore:
                 previous = current if current is not None and self.path(current.version).exists() else state.previous
             if previous is not None and previous.version == local.version:
                 previous = None
-            self.change(current=local, previous=previous, trying=None)
+            self.change(current=local, previous=previous)
 
     def prove(self, version: str) -> None:
         """`version` has answered a real predict(): the one behind it is not needed any more."""

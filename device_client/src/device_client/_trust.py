@@ -55,8 +55,12 @@ class Trust:
     # What is on this device
 
     def etag(self) -> str | None:
-        """The ETag of the stored manifest, None when there is none or it does not belong to the stored bytes."""
+        """The ETag of the stored manifest; None when nothing new could be done with "unchanged" as the answer: there
+        is no manifest, it has expired or no longer verifies, or the ETag is another one's."""
         noted = self._noted()
+        manifest = self.stored_manifest()
+        if manifest is None or datetime.fromisoformat(manifest.expires) <= self._now():
+            return None
         try:
             stored = (self._folder / "manifest.json").read_bytes()
         except OSError:

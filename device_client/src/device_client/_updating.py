@@ -19,8 +19,8 @@ from device_client._exceptions import (
 )
 from device_client._http import Http
 from device_client._lock import FileLock
+from device_client._managed import ManagedModel
 from device_client._manifest import Manifest, Target
-from device_client._model import Model, stage_of
 from device_client._probe import DeviceProbe
 from device_client._runtime import litert_version, runtime_version, satisfies
 from device_client._store import LocalVersion, ModelStore
@@ -60,8 +60,8 @@ class Updater:
         self._lock = lock
 
     def update(
-        self, models: Iterable[Model], *, asked_for: bool, lock_timeout: float, deadline: float | None = None
-    ) -> list[Model]:
+        self, models: Iterable[ManagedModel], *, asked_for: bool, lock_timeout: float, deadline: float | None = None
+    ) -> list[ManagedModel]:
         """Bring `models` to what the server wants this device to have.
 
         Args:
@@ -84,7 +84,7 @@ class Updater:
                 for model in models:
                     model.report_failure("verify", error, None)
                 raise
-            changed: list[Model] = []
+            changed: list[ManagedModel] = []
             first: DeviceClientError | None = None
             for model in models:
                 try:
@@ -129,10 +129,10 @@ class Updater:
         query.update({f"user.{name}": value for name, value in self._identity.user.items()})
         return query
 
-    def _update_one(self, model: Model, manifest: Manifest, *, asked_for: bool, deadline: float | None) -> bool:
+    def _update_one(self, model: ManagedModel, manifest: Manifest, *, asked_for: bool, deadline: float | None) -> bool:
         target = manifest.targets.get(model.name)
         if target is None:
-            if model.ready:
+            if model.in_use is not None:
                 return False  # what was once here keeps working
             raise ModelNotAssignedError(
                 f"the server offers no version of the model {model.name!r} to this device; it offers "
@@ -140,12 +140,12 @@ class Updater:
             )
         store = model.store
         self._note_assignment(store, target)
-        in_use = model.version
-        if in_use is not None and in_use.id == target.version and in_use.sha256 == target.sha256:
+        in_use = model.in_use.version if model.in_use is not None else None
+        if in_use is not None and (in_use.id, in_use.sha256) == (target.version, target.sha256):
             return False
         try:
-            _check_refused(store, target)
-            _check_runtime(target)
+            if not _can_run(model, target):
+                return False
             local = self._local_copy(model, target, asked_for=asked_for, deadline=deadline)
             if local is None:
                 return False
@@ -153,13 +153,13 @@ class Updater:
         except ModelLoadError:
             raise  # reported where it was found
         except DeviceClientError as error:
-            model.report_failure(stage_of(error), error, target.version)
+            model.report_failure(_stage_of(error), error, target.version)
             raise
         store.remove_leftovers(keep=target.version)
         return True
 
     def _local_copy(
-        self, model: Model, target: Target, *, asked_for: bool, deadline: float | None
+        self, model: ManagedModel, target: Target, *, asked_for: bool, deadline: float | None
     ) -> LocalVersion | None:
         """The file of `target`, from the disk if it is there, else downloaded. None when now is no good time."""
         store = model.store
@@ -196,17 +196,32 @@ class Updater:
         store.change(assigned=assigned)
 
 
-def _check_refused(store: ModelStore, target: Target) -> None:
-    refused = store.read().refused.get(target.version)
+def _can_run(model: ManagedModel, target: Target) -> bool:
+    """Whether it makes sense to fetch `target`. If not: False when the model has another version to use, else raises.
+
+    Raises:
+        ModelLoadError: this device has tried it before, under the same LiteRT, and it failed.
+        RuntimeTooOldError: the installed LiteRT is too old for it.
+    """
+    error: DeviceClientError
+    refused = model.store.read().refused.get(target.version)
     if refused is not None and refused.litert == litert_version():
-        raise ModelLoadError(
+        error = ModelLoadError(
             f"version {target.version} of {target.model!r} is not tried again on this device: {refused.message}"
         )
-
-
-def _check_runtime(target: Target) -> None:
-    if not satisfies(target.min_runtime, runtime_version()):
-        raise RuntimeTooOldError(
+    elif not satisfies(target.min_runtime, runtime_version()):
+        error = RuntimeTooOldError(
             f"version {target.version} of {target.model!r} needs the runtime {target.min_runtime}; "
             f"ai-edge-litert {litert_version()} implements {runtime_version()}"
         )
+        model.report_failure("verify", error, target.version)
+    else:
+        return True
+    if model.in_use is None:
+        raise error
+    logger.warning("the model %r stays at its version: %s", model.name, error)
+    return False
+
+
+def _stage_of(error: DeviceClientError) -> str:
+    return "verify" if isinstance(error, UntrustedError | RuntimeTooOldError) else "download"
