@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from django.db import transaction
 
 from apps.datasets.models import DatasetVersion
 from apps.errors import Detail, Refused
@@ -21,7 +24,13 @@ from ml.specs import TrainingSpec
 # What the engine reads of a dataset; the samples and the index are for people.
 DATASET_SUFFIXES = (".tfrecord", "dataset.json")
 
-Stored = dict[str, list[StoredFile]]
+
+@dataclass(frozen=True)
+class Stored:
+    """What one run of the job has put into the storage: below `prefix`, the files of each model by its id."""
+
+    prefix: str
+    files: dict[str, list[StoredFile]]
 
 
 class TrainHandler:
@@ -44,12 +53,11 @@ class TrainHandler:
         """Each model's files by the id of the model. The hashes are computed here: nothing is taken on trust."""
         for token in range(1, job.fencing_token):  # what an earlier run left that died before it was accepted
             storage().discard_tree(trained_files_prefix(job, token))
-        stored: Stored = {}
+        stored = Stored(trained_files_prefix(job, job.fencing_token), {})
         try:
             for model in result["models"]:
-                files = stored.setdefault(model["id"], [])
-                for listed in model["files"]:
-                    files.append(_store(job, folder.out, listed))
+                files = [_store(stored.prefix, folder.out, listed) for listed in model["files"]]
+                stored.files[model["id"]] = files
         except BaseException:
             self.discard(job, stored)
             raise
@@ -69,7 +77,7 @@ class TrainHandler:
                     parameters=model["parameters"],
                     metrics=model["metrics"],
                     measurements={"latency_ms": model["latency_ms"], "parity": model["parity"]},
-                    files=stored[model["id"]],
+                    files=stored.files[model["id"]],
                 ),
             )
             TrainedModel.across_tenants.create(
@@ -80,10 +88,12 @@ class TrainHandler:
         return {"models": made, **{name: result.get(name) for name in told}}
 
     def discard(self, job: Job, stored: Stored) -> None:
-        storage().discard_tree(trained_files_prefix(job, job.fencing_token))
+        storage().discard_tree(stored.prefix)  # the job may have a newer run by now, whose files stay
 
     def fail(self, job: Job, code: str, message: str, details: list[Detail]) -> None:
-        """A run's state and error are its job's: there is nothing else to note."""
+        """A run's state and error are its job's; what runs that died have left is deleted."""
+        prefixes = [trained_files_prefix(job, token) for token in range(1, job.fencing_token + 1)]
+        transaction.on_commit(lambda: [storage().discard_tree(prefix) for prefix in prefixes], robust=True)
 
 
 def _run_of(job: Job) -> TrainingRun:
@@ -106,7 +116,7 @@ def _fetch_dataset(version: DatasetVersion, folder: Path) -> None:
                 )
 
 
-def _store(job: Job, out: Path, listed: dict[str, Any]) -> StoredFile:
+def _store(prefix: str, out: Path, listed: dict[str, Any]) -> StoredFile:
     source = (out / listed["path"]).resolve()
     if not source.is_relative_to(out.resolve()):
         raise ValueError(f"The engine named a file outside of its output: {listed['path']!r}.")
@@ -114,6 +124,6 @@ def _store(job: Job, out: Path, listed: dict[str, Any]) -> StoredFile:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     if sha256 != listed["sha256"]:
         raise ValueError(f"{listed['path']} is not what the engine wrote: SHA-256 {sha256}, not {listed['sha256']}.")
-    key = f"{trained_files_prefix(job, job.fencing_token)}/{listed['path']}"
+    key = f"{prefix}/{listed['path']}"
     storage().save_from(source, key)
     return StoredFile(Artifact.Kind(listed["kind"]), source.name, key, source.stat().st_size, sha256)

@@ -1,0 +1,112 @@
+"""A dataset of real handwritten digits, imported by the engine once, and a row of it in the project."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+from django.utils import timezone
+from PIL import Image
+from sklearn.datasets import load_digits
+from uuid_utils.compat import uuid7
+
+from apps.datasets.models import Dataset, DatasetVersion, Upload
+from apps.jobs.models import Job
+from apps.projects.access import Access, enter_project
+from apps.projects.storage import storage
+from apps.training.presets import defaults_for
+
+EXAMPLES_A_CLASS = 30
+
+
+@pytest.fixture(scope="session")
+def digits_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `import-images` writes for 300 digits of 8×8 grey pixels in ten classes."""
+    root = tmp_path_factory.mktemp("digits")
+    digits = load_digits()
+    with zipfile.ZipFile(root / "digits.zip", "w") as archive:
+        for label in range(10):
+            chosen = digits.images[digits.target == label][:EXAMPLES_A_CLASS]
+            for index, image in enumerate(chosen):
+                file = io.BytesIO()
+                Image.fromarray((image * (255 / 16)).astype("uint8")).save(file, "PNG")
+                archive.writestr(f"{label}/{index:03}.png", file.getvalue())
+    arguments = ["--archive", root / "digits.zip", "--out", root / "out", "--work", root / "work"]
+    environment = {**os.environ, "PYTHONPATH": str(settings.BASE_DIR / "platform")}
+    command = [sys.executable, "-m", "ml", "import-images", *map(str, arguments)]
+    subprocess.run(command, env=environment, check=True, capture_output=True)
+    return root / "out"
+
+
+@pytest.fixture
+def make_dataset_version(project, digits_folder):
+    """`make_dataset_version(state=…)` → the digits as version 1 of a dataset of `project`, its files in the storage."""
+
+    def make(**fields) -> DatasetVersion:
+        owner_project = fields.pop("project", project)
+        result = json.loads((digits_folder / "result.json").read_text())
+        dataset = Dataset.across_tenants.create(project=owner_project, name="Digits", slug="digits")
+        pk = uuid7()
+        upload = Upload.across_tenants.create(
+            project=owner_project,
+            purpose=Upload.Purpose.DATASET,
+            state=Upload.State.USED,
+            filename="digits.zip",
+            size=1,
+            storage_key=f"projects/{owner_project.pk}/uploads/{pk}",
+            expires_at=timezone.now() + timedelta(days=1),
+        )
+        job = Job.across_tenants.create(
+            project=owner_project, kind=Job.Kind.IMPORT, state=Job.State.SUCCEEDED, title="Import digits.zip"
+        )
+        prefix = f"projects/{owner_project.pk}/datasets/{pk}/1"
+        for file in result["files"]:
+            storage().save_from(digits_folder / file["path"], f"{prefix}/{file['path']}")
+        about = {
+            name: result[name]
+            for name in ("files", "sha256", "feature", "classes", "num_examples", "splits", "class_counts", "samples")
+        }
+        return DatasetVersion.across_tenants.create(
+            id=pk,
+            project=owner_project,
+            dataset=dataset,
+            number=1,
+            upload=upload,
+            job=job,
+            storage_prefix=prefix,
+            **{"state": DatasetVersion.State.READY, **about, **fields},
+        )
+
+    return make
+
+
+@pytest.fixture
+def dataset_version(make_dataset_version) -> DatasetVersion:
+    return make_dataset_version()
+
+
+@pytest.fixture
+def access(developer, project) -> Access:
+    """What a developer of the project is granted."""
+    return enter_project(developer, id=project.pk)
+
+
+@pytest.fixture
+def small_spec(dataset_version) -> dict:
+    """A spec that trains in seconds: a trainer and two students, a few steps."""
+    spec = defaults_for(dataset_version)
+    spec["hyperparameters"].update(steps=30, batch_size=32)
+    spec["trainer"]["params"] = {"filters": [8], "units": []}
+    spec["students"] = [
+        {"id": "bits", "model_type": "projection", "params": {"projections": 20, "bits": 8}},
+        {"id": "dense", "model_type": "feed_forward", "params": {"units": [16]}},
+    ]
+    return spec
