@@ -45,6 +45,7 @@ class ServerSimulator:
     revision: int = 1
     expires: datetime = field(default_factory=lambda: in_days(7))
     published: dict[str, Published] = field(default_factory=dict)
+    withheld: list[dict[str, Any]] = field(default_factory=list)
     requests: list[httpx.Request] = field(default_factory=list)
     events: dict[str, dict[str, Any]] = field(default_factory=dict)
     batches: list[int] = field(default_factory=list)
@@ -112,7 +113,8 @@ class ServerSimulator:
         return self.roots[-1]
 
     def manifest(self) -> bytes:
-        targets = Targets(version=self.revision, expires=self.expires)
+        extra = {"withheld": self.withheld} if self.withheld else {}
+        targets = Targets(version=self.revision, expires=self.expires, unrecognized_fields=extra)
         for model, published in self.published.items():
             hashes = {"sha256": hashlib.sha256(published.content).hexdigest()}
             path = f"{model}/{published.version}.tflite"

@@ -49,6 +49,8 @@ def until(condition, seconds: float = 10.0) -> None:
         ({"user": {"e mail": "x"}}, "the attribute 'e mail'"),
         ({"user": {"plan": ["paid"]}}, r"user\['plan'\] is \['paid'\]; text, a number, True or False"),
         ({"user": {"plan": "x" * 201}}, "201 characters; at most 200"),
+        ({"user": {"plan": "a\0b"}}, "none of them NUL"),
+        ({"user": {f"a{number}": 1 for number in range(51)}}, "51 attributes; at most 50"),
         ({"bundled": {"../x": "y"}}, "'../x' can't be the name of a model"),
         ({"update_interval": 0}, "all must be above 0"),
         ({"max_events": 0}, "all must be above 0"),

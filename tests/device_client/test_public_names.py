@@ -42,6 +42,7 @@ def test_the_public_names_are_these():
         "StorageError",
         "Target",
         "UntrustedError",
+        "Withheld",
         "__version__",
         "initialize",
     ]

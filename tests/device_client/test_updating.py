@@ -6,6 +6,7 @@ import httpx
 import pytest
 
 from device_client import (
+    DeviceAttributes,
     DeviceProbe,
     ExpiredError,
     FileMismatchError,
@@ -104,6 +105,26 @@ def test_a_model_that_the_server_no_longer_offers_keeps_working(server, make_cli
     server.revision += 1
     assert client.update() == []
     assert digits.predict(image=image)
+
+
+@pytest.mark.parametrize(
+    ("reason", "error", "message"),
+    [
+        ("runtime_too_old", RuntimeTooOldError, r"needs the runtime 99.0.0; ai-edge-litert .* implements 2\."),
+        ("another_reason", ModelNotAssignedError, "from this device: another_reason"),
+    ],
+)
+def test_a_model_that_the_server_withholds_is_said_with_the_reason(server, make_client, reason, error, message):
+    server.withheld = [
+        {"model": "digits", "version": "some", "reason": reason, "min_runtime": "99.0.0"},
+        "what a later server may say",
+        {"model": 7},
+    ]
+    client = make_client()
+    with pytest.raises(error, match=message):
+        client.model("digits").wait(timeout=5)
+    assert list(client.manifest.withheld) == ["digits"]
+    assert client.manifest.withheld["digits"].reason == reason
 
 
 def test_assigned_is_reported_once_for_each_decision(server, make_client):
@@ -254,6 +275,19 @@ class MeteredProbe(DeviceProbe):
     def may_download(self, num_bytes: int) -> bool:
         self.asked = num_bytes
         return False
+
+
+class LongProbe(DeviceProbe):
+    def attributes(self) -> DeviceAttributes:
+        return DeviceAttributes(os_version="5.15-" + "x" * 100, device_model="a\0b", ram_mb=1024)
+
+
+def test_what_the_server_would_refuse_as_too_long_is_cut(server, make_client):
+    make_client(probe=LongProbe()).update()
+    query = server.requests[0].url.params
+    assert len(query["os_version"]) == 50
+    assert query["device_model"] == "ab"
+    assert query["ram_mb"] == "1024"
 
 
 def test_a_background_update_asks_the_probe_but_who_waits_is_served(server, make_client):

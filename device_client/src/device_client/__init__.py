@@ -34,7 +34,7 @@ from device_client._exceptions import (
     StorageError,
     UntrustedError,
 )
-from device_client._manifest import Manifest, Target
+from device_client._manifest import Manifest, Target, Withheld
 from device_client._model import Model
 from device_client._prediction import ModelVersion, Prediction
 from device_client._probe import DeviceAttributes, DeviceProbe
@@ -70,6 +70,7 @@ __all__ = [
     "StorageError",
     "Target",
     "UntrustedError",
+    "Withheld",
     "__version__",
     "initialize",
 ]

@@ -66,6 +66,8 @@ def _check(client: Client, options: argparse.Namespace) -> int:
                 f"{name}: version {target.number} ({target.version}), {target.length} bytes, rule {target.rule}, "
                 f"needs runtime {target.min_runtime or 'any'}",
             )
+        for name, withheld in sorted(manifest.withheld.items()):
+            _say("withheld", f"{name}: {withheld.reason}, needs runtime {withheld.min_runtime or 'any'}")
     models = [client.model(name) for name in options.model or sorted(manifest.targets if manifest else ())]
     worked = _step("download", lambda: client.update(options.timeout)) and worked
     for model in models:

@@ -42,6 +42,7 @@ BACKGROUND_LOCK_SECONDS = 1.0
 CLOSE_SECONDS = 2.0
 ATTRIBUTE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,49}")
 MAX_ATTRIBUTE_LENGTH = 200
+MAX_ATTRIBUTES = 50
 
 
 def initialize(
@@ -351,6 +352,8 @@ def _checked_name(name: str) -> str:
 
 
 def _checked_user(user: Mapping[str, str | int | float | bool]) -> dict[str, str]:
+    if len(user) > MAX_ATTRIBUTES:
+        raise ConfigurationError(f"user has {len(user)} attributes; at most {MAX_ATTRIBUTES} are accepted")
     checked: dict[str, str] = {}
     for name, value in user.items():
         if not isinstance(name, str) or not ATTRIBUTE_NAME.fullmatch(name):
@@ -361,9 +364,10 @@ def _checked_user(user: Mapping[str, str | int | float | bool]) -> dict[str, str
         if not isinstance(value, str | int | float):
             raise ConfigurationError(f"user[{name!r}] is {value!r}; text, a number, True or False is accepted")
         text = str(value).lower() if isinstance(value, bool) else str(value)
-        if len(text) > MAX_ATTRIBUTE_LENGTH:
+        if len(text) > MAX_ATTRIBUTE_LENGTH or "\0" in text:
             raise ConfigurationError(
-                f"user[{name!r}] has {len(text)} characters; at most {MAX_ATTRIBUTE_LENGTH} are accepted"
+                f"user[{name!r}] has {len(text)} characters; at most {MAX_ATTRIBUTE_LENGTH}, none of them NUL, are "
+                "accepted"
             )
         checked[name] = text
     return checked

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from tuf.api.metadata import TargetFile, Targets  # type: ignore[attr-defined]
@@ -41,6 +41,21 @@ class Target:
 
 
 @dataclass(frozen=True)
+class Withheld:
+    """A model that the server does not offer to this device, and why.
+
+    Attributes:
+        reason: a word such as "runtime_too_old".
+        min_runtime: the oldest runtime that can run it, in TensorFlow Lite's numbers, or None.
+    """
+
+    model: str
+    version: str | None
+    reason: str
+    min_runtime: str | None
+
+
+@dataclass(frozen=True)
 class Manifest:
     """A manifest whose signature, version and expiry have been checked.
 
@@ -48,11 +63,13 @@ class Manifest:
         version: the number of the project's published configuration; it only grows.
         expires: ISO 8601, UTC.
         targets: model name → Target.
+        withheld: model name → Withheld.
     """
 
     version: int
     expires: str
     targets: dict[str, Target]
+    withheld: dict[str, Withheld] = field(default_factory=dict)
 
 
 def manifest_of(targets: Targets) -> Manifest:
@@ -67,7 +84,26 @@ def manifest_of(targets: Targets) -> Manifest:
         if target.model in found:
             raise SignatureError(f"the manifest names two files for the model {target.model!r}; one is accepted")
         found[target.model] = target
-    return Manifest(version=targets.version, expires=targets.expires.isoformat(), targets=found)
+    return Manifest(
+        version=targets.version,
+        expires=targets.expires.isoformat(),
+        targets=found,
+        withheld=_withheld(targets.unrecognized_fields.get("withheld")),
+    )
+
+
+def _withheld(entries: object) -> dict[str, Withheld]:
+    """The models that the server says it keeps back. What can't be read is left out: it only explains."""
+    found: dict[str, Withheld] = {}
+    for entry in entries if isinstance(entries, list) else []:
+        if isinstance(entry, dict) and isinstance(entry.get("model"), str):
+            found[entry["model"]] = Withheld(
+                model=entry["model"],
+                version=_str(entry.get("version")),
+                reason=_str(entry.get("reason")) or "unknown",
+                min_runtime=_str(entry.get("min_runtime")),
+            )
+    return found
 
 
 def _target(path: str, file: TargetFile) -> Target:

@@ -11,6 +11,7 @@ from device_client._events import EventQueue
 from device_client._exceptions import (
     DeviceClientError,
     FileMismatchError,
+    ModelError,
     ModelLoadError,
     ModelNotAssignedError,
     RuntimeTooOldError,
@@ -29,6 +30,16 @@ from device_client._trust import Trust
 logger = logging.getLogger("device_client")
 
 MANIFEST_PATH = "api/device/v1/manifest"
+# The server refuses longer values; a device with a long name is to get its models all the same.
+MAX_LENGTHS = {
+    "platform": 50,
+    "os_version": 50,
+    "device_model": 100,
+    "ram_mb": 10,
+    "cpu_cores": 10,
+    "language": 35,
+    "country": 35,
+}
 ROOT_PATH = "api/device/v1/root/{number}"
 
 
@@ -122,10 +133,10 @@ class Updater:
             "app_version": self._identity.app_version,
             "runtime_version": runtime_version(),
         }
-        for name in ("platform", "os_version", "device_model", "ram_mb", "cpu_cores", "language", "country"):
+        for name, longest in MAX_LENGTHS.items():
             value = getattr(attributes, name)
             if value is not None:
-                query[name] = str(value)
+                query[name] = str(value).replace("\0", "")[:longest]
         query.update({f"user.{name}": value for name, value in self._identity.user.items()})
         return query
 
@@ -134,10 +145,7 @@ class Updater:
         if target is None:
             if model.in_use is not None:
                 return False  # what was once here keeps working
-            raise ModelNotAssignedError(
-                f"the server offers no version of the model {model.name!r} to this device; it offers "
-                f"{', '.join(sorted(manifest.targets)) or 'none'}"
-            )
+            raise _not_offered(model.name, manifest)
         store = model.store
         self._note_assignment(store, target)
         in_use = model.in_use.version if model.in_use is not None else None
@@ -194,6 +202,21 @@ class Updater:
             data={"rule": target.rule, "revision": target.revision, "routing": target.routing},
         )
         store.change(assigned=assigned)
+
+
+def _not_offered(name: str, manifest: Manifest) -> ModelError:
+    withheld = manifest.withheld.get(name)
+    if withheld is not None and withheld.reason.startswith("runtime_"):
+        return RuntimeTooOldError(
+            f"the server withholds version {withheld.version} of {name!r}: it needs the runtime "
+            f"{withheld.min_runtime}; ai-edge-litert {litert_version()} implements {runtime_version()}"
+        )
+    if withheld is not None:
+        return ModelNotAssignedError(f"the server withholds the model {name!r} from this device: {withheld.reason}")
+    return ModelNotAssignedError(
+        f"the server offers no version of the model {name!r} to this device; it offers "
+        f"{', '.join(sorted(manifest.targets)) or 'none'}"
+    )
 
 
 def _can_run(model: ManagedModel, target: Target) -> bool:
