@@ -63,9 +63,20 @@ class UploadList(ProjectAPIView):
 
 
 class UploadDetail(ProjectAPIView):
+    needs = {"GET": Role.VIEWER, "DELETE": Role.DEVELOPER}
+    scopes = {"GET": Scope.READ, "DELETE": Scope.READ}
+
     @extend_schema(responses=UploadOut)
     def get(self, request: Request, project: UUID, upload: UUID) -> Response:
         return Response(UploadOut(self.access.get(Upload, upload)).data)
+
+    @extend_schema(responses={204: None})
+    def delete(self, request: Request, project: UUID, upload: UUID) -> Response:
+        """Give an upload up that nothing was made of: its bytes are deleted and their share of the quota is free."""
+        row = self.access.get(Upload, upload)
+        self.access.require(Role.DEVELOPER, SCOPE_OF[Upload.Purpose(row.purpose)])
+        uploads.give_up_upload(access=self.access, upload=row)
+        return Response(status=status.HTTP_204_NO_CONTENT)
 
 
 class UploadComplete(ProjectAPIView):
@@ -138,5 +149,6 @@ class VersionFile(ProjectAPIView):
     @extend_schema(responses={302: OpenApiResponse(description="To a signed, expiring link to the file.")})
     def get(self, request: Request, project: UUID, version: UUID, path: str) -> HttpResponse:
         """One file or sample of a ready version; `files` and `samples` list the paths."""
-        file = file_of(self.access.get(DatasetVersion, version), path)
+        rows = self.access.query(DatasetVersion).select_related("dataset")
+        file = file_of(self.access.get(DatasetVersion, version, rows), path)
         return redirect_to_file(request, file.key, filename=file.filename, content_type=file.content_type)

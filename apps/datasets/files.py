@@ -40,4 +40,5 @@ def link_to(request: HttpRequest, version: DatasetVersion, path: str) -> str:
 def _file(version: DatasetVersion, path: str) -> VersionFile:
     name = PurePosixPath(path)
     content_type = CONTENT_TYPES.get(name.suffix, "application/octet-stream")
-    return VersionFile(f"{version.storage_prefix}/{path}", name.name, content_type)
+    filename = f"{version.dataset.slug}-v{version.number}-{name.name}"  # those of several versions do not collide
+    return VersionFile(f"{version.storage_prefix}/{path}", filename, content_type)

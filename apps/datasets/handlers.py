@@ -7,13 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from django.db import transaction
+from django.urls import reverse
 
 from apps.datasets.models import DatasetVersion, Upload
 from apps.datasets.uploads import drop_upload
 from apps.errors import Detail, Refused
-from apps.jobs.handlers import Folder
+from apps.jobs.handlers import Folder, Link
 from apps.jobs.models import Job
 from apps.projects import quotas
+from apps.projects.access import Access
 from apps.projects.storage import storage
 
 MAX_FILES = 1_000_000
@@ -109,6 +111,11 @@ class ImportHandler:
                 f"{quotas.in_words(organization.quota_bytes)} quota are free. {quotas.ADVICE}",
                 status=413,
             )
+
+
+def link_to_version(job: Job, access: Access) -> Link:
+    where = [access.organization.slug, access.project.slug, job.payload["dataset_version"]]
+    return Link("See the dataset version", reverse("dataset-version", args=where))
 
 
 def _version_of(job: Job) -> DatasetVersion:

@@ -126,6 +126,17 @@ def complete_upload(*, access: Access, upload: Upload) -> Upload:
     return upload if upload.state != Upload.State.WAITING else complete_upload(access=access, upload=upload)
 
 
+@transaction.atomic
+def give_up_upload(*, access: Access, upload: Upload) -> None:
+    """Let go of an upload that is not wanted any more. Raises Refused("upload_used") when something was made of it."""
+    upload = access.query(Upload).select_for_update().get(pk=upload.pk)
+    if upload.state == Upload.State.USED:
+        raise _not_open(upload)
+    if upload.state in {Upload.State.WAITING, Upload.State.VERIFIED}:
+        drop_upload(upload, Upload.State.EXPIRED)
+        audit.record(access, "upload.given_up", upload)
+
+
 def use_upload(upload: Upload) -> Upload:
     """Take a verified upload for good, inside the caller's transaction. Its bytes and its share of the quota go along.
 
@@ -164,7 +175,7 @@ def drop_upload(upload: Upload, state: Upload.State | None = None) -> None:
 
 
 def sweep_uploads() -> int:
-    """Clear what expired uploads hold: quota and bytes. Returns how many were swept. Called by the queue's schedule."""
+    """Clear what expired uploads hold: quota and bytes. Returns how many were swept. Housekeeping calls it."""
     swept = 0
     for upload in Upload.across_tenants.sweepable(timezone.now() - SWEEP_AFTER)[:500].iterator():
         with transaction.atomic():

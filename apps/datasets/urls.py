@@ -1,6 +1,12 @@
-from django.http import HttpResponse
 from django.urls import path
 
+from apps.datasets import views
+
 urlpatterns = [
-    path("datasets/", lambda request, **kwargs: HttpResponse("dataset-list"), name="dataset-list"),
+    path("datasets/", views.show_all, name="dataset-list"),
+    path("datasets/new/", views.create, name="dataset-create"),
+    path("datasets/<uuid:dataset>/", views.show, name="dataset"),
+    path("dataset-versions/<uuid:version>/", views.show_version, name="dataset-version"),
+    path("dataset-versions/<uuid:version>/progress/", views.show_progress, name="dataset-version-progress"),
+    path("dataset-versions/<uuid:version>/files/<path:path>", views.download, name="dataset-version-file"),
 ]

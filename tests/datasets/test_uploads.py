@@ -13,11 +13,13 @@ from apps.datasets.uploads import (
     ask_for_upload,
     complete_upload,
     drop_upload,
+    give_up_upload,
     max_upload_bytes,
     sweep_uploads,
     use_upload,
 )
 from apps.errors import Refused
+from apps.jobs import housekeeping
 from apps.projects.models import AuditEntry
 from apps.projects.storage import storage
 
@@ -202,11 +204,23 @@ def test_the_sweep_takes_bytes_that_came_after_the_upload_was_dropped(
     assert used() == 0
 
 
-@pytest.mark.django_db
-def test_the_queue_sweeps_by_itself():
-    from django.utils.module_loading import import_string
-    from django_q.models import Schedule
+def test_the_workers_sweep_by_themselves():
+    chore = housekeeping._chores["clear expired uploads"]
+    assert (chore.do, chore.every_s) == (sweep_uploads, 300)
 
-    schedule = Schedule.objects.get(name="clear expired uploads")
-    assert import_string(schedule.func) is sweep_uploads
-    assert (schedule.schedule_type, schedule.minutes, schedule.repeats) == (Schedule.MINUTES, 10, -1)
+
+def test_giving_up_frees_everything(access, asked, django_capture_on_commit_callbacks):
+    upload, link = asked
+    put(link, b"0123", **{"Content-Range": "bytes 0-3/1000"})
+    with django_capture_on_commit_callbacks(execute=True):
+        give_up_upload(access=access, upload=upload)
+        give_up_upload(access=access, upload=upload)
+    assert used() == 0
+    assert storage().arrived(upload.storage_key) == (0, False)
+    assert AuditEntry.objects.filter(action="upload.given_up").count() == 1
+
+
+def test_what_something_was_made_of_is_not_given_up(access, uploaded):
+    with pytest.raises(Refused, match="used already"):
+        give_up_upload(access=access, upload=use_upload(uploaded(BODY)))
+    assert used() == len(BODY)

@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import HttpResponse, HttpResponseBase
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_GET, require_http_methods
+
+from apps.accounts.models import Role
+from apps.datasets.files import file_of
+from apps.datasets.forms import DatasetForm, VersionForm
+from apps.datasets.models import Dataset, DatasetVersion
+from apps.datasets.services import create_dataset
+from apps.datasets.uploads import max_upload_bytes
+from apps.datasets.version_page import advice_on, balance, sample_groups, training_url
+from apps.errors import Refused
+from apps.projects.access import AccessRequest, project_page
+from apps.projects.file_views import redirect_to_file
+from apps.projects.pages import add_refusal, page_of
+
+
+@project_page()
+@require_GET
+def show_all(request: AccessRequest) -> HttpResponseBase:
+    page = page_of(request.access.query(Dataset).for_page(), request)
+    return render(request, "datasets/list.html", {"page": page, "can_write": request.access.allows(Role.DEVELOPER)})
+
+
+@project_page(Role.DEVELOPER)
+@require_http_methods(["GET", "POST"])
+def create(request: AccessRequest) -> HttpResponseBase:
+    form = DatasetForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        try:
+            dataset = create_dataset(access=request.access, **form.cleaned_data)
+        except Refused as refused:
+            add_refusal(form, refused)
+        else:
+            messages.success(request, f"{dataset} is there. Now upload its first examples.")
+            return redirect("dataset", request.access.organization.slug, request.access.project.slug, dataset.pk)
+    return render(request, "datasets/create.html", {"form": form}, status=400 if form.errors else 200)
+
+
+@project_page()
+@require_GET
+def show(request: AccessRequest, dataset: UUID) -> HttpResponseBase:
+    row = request.access.get(Dataset, dataset)
+    context = {
+        "dataset": row,
+        "page": page_of(request.access.query(DatasetVersion).for_page().filter(dataset=row), request),
+        "can_write": request.access.allows(Role.DEVELOPER),
+        "form": VersionForm(),
+        "max_bytes": max_upload_bytes(),
+        "free_bytes": max(0, request.access.organization.quota_bytes - request.access.organization.used_bytes),
+        "quota_bytes": request.access.organization.quota_bytes,
+    }
+    return render(request, "datasets/dataset.html", context)
+
+
+@project_page()
+@require_GET
+def show_version(request: AccessRequest, version: UUID) -> HttpResponseBase:
+    row = _version(request, version)
+    can_write = request.access.allows(Role.DEVELOPER)
+    context = {
+        "version": row,
+        "can_write": can_write,
+        "train_url": training_url(request.access, row) if can_write else None,
+        "advice": advice_on(row.job.error_code),
+    }
+    if row.state == DatasetVersion.State.READY:
+        show_every_class = request.GET.get("classes") == "all"
+        context |= {
+            "balance": balance(row),
+            "groups": sample_groups(request, row, every_class=show_every_class),
+            "shows_every_class": show_every_class,
+        }
+    return render(request, "datasets/version.html", context)
+
+
+@project_page()
+@require_GET
+def show_progress(request: AccessRequest, version: UUID) -> HttpResponseBase:
+    """How far the import is, asked for every two seconds; once it has ended, the page is to load itself again."""
+    row = _version(request, version)
+    if row.state != DatasetVersion.State.IMPORTING:
+        return HttpResponse(headers={"HX-Refresh": "true"})
+    return render(request, "datasets/version_progress.html", {"version": row})
+
+
+@project_page()
+@require_GET
+def download(request: AccessRequest, version: UUID, path: str) -> HttpResponseBase:
+    file = file_of(_version(request, version), path)
+    return redirect_to_file(request, file.key, filename=file.filename, content_type=file.content_type)
+
+
+def _version(request: AccessRequest, version: UUID) -> DatasetVersion:
+    rows = request.access.query(DatasetVersion).select_related("dataset", "job", "upload", "created_by")
+    return request.access.get(DatasetVersion, version, rows)
