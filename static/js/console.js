@@ -33,3 +33,8 @@ document.addEventListener("submit", (event) => {
   const question = event.target.dataset.confirm;
   if (question && !window.confirm(question)) event.preventDefault();
 });
+
+// What scrolls sideways can be reached by keyboard.
+for (const box of document.querySelectorAll(".table-responsive")) {
+  if (box.scrollWidth > box.clientWidth) box.tabIndex = 0;
+}
