@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.urls import reverse
+
 from apps.errors import Detail
-from apps.jobs.handlers import Folder
+from apps.jobs.handlers import Folder, Link
 from apps.jobs.models import Job
 from apps.models.files import fetch_artifact
 from apps.models.models import Artifact, ModelVersion
+from apps.projects.access import Access
 
 
 class CheckHandler:
@@ -38,6 +41,15 @@ class CheckHandler:
         version = _version_of(job)
         version.state = ModelVersion.State.REFUSED
         version.save(update_fields=["state"])
+
+
+def link_to_version(job: Job, access: Access) -> Link | None:
+    version = access.query(ModelVersion).filter(check_job=job).select_related("model").first()
+    if version is None:
+        return None
+    return Link(
+        str(version), reverse("model-version", args=[access.organization.slug, access.project.slug, version.pk])
+    )
 
 
 def _version_of(job: Job) -> ModelVersion:

@@ -7,6 +7,6 @@ class TrainingConfig(AppConfig):
     def ready(self) -> None:
         from apps.jobs.handlers import register
         from apps.jobs.models import Job
-        from apps.training.handlers import TrainHandler
+        from apps.training.handlers import TrainHandler, link_to_run
 
-        register(Job.Kind.TRAIN, TrainHandler())
+        register(Job.Kind.TRAIN, TrainHandler(), link=link_to_run)

@@ -8,14 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from django.db import transaction
+from django.urls import reverse
 
 from apps.datasets.models import DatasetVersion
 from apps.errors import Detail, Refused
-from apps.jobs.handlers import Folder
+from apps.jobs.handlers import Folder, Link
 from apps.jobs.models import Job
 from apps.models.files import StoredFile, fetch_artifact, trained_files_prefix
 from apps.models.models import Artifact
 from apps.models.services import TrainedFiles, add_trained_version
+from apps.projects.access import Access
 from apps.projects.storage import storage
 from apps.training.models import TrainedModel, TrainingRun
 from apps.training.spec_text import checkpoints_of
@@ -94,6 +96,13 @@ class TrainHandler:
         """A run's state and error are its job's; what runs that died have left is deleted."""
         prefixes = [trained_files_prefix(job, token) for token in range(1, job.fencing_token + 1)]
         transaction.on_commit(lambda: [storage().discard_tree(prefix) for prefix in prefixes], robust=True)
+
+
+def link_to_run(job: Job, access: Access) -> Link | None:
+    run = access.query(TrainingRun).filter(job=job).first()
+    if run is None:
+        return None
+    return Link("The training run", reverse("run", args=[access.organization.slug, access.project.slug, run.pk]))
 
 
 def _run_of(job: Job) -> TrainingRun:

@@ -16,12 +16,14 @@ from apps.projects.tenancy import TenantManager, TenantOwned, TenantQuerySet
 
 class TrainingRunQuerySet(TenantQuerySet["TrainingRun"]):
     def for_page(self) -> Self:
-        joined = self.select_related("job", "model", "dataset_version__dataset", "created_by")
+        joined = self.select_related("job__created_by", "model", "dataset_version__dataset", "created_by")
         return joined.defer("spec", "spec_yaml", "job__payload", "job__result").order_by("-id")
 
     def with_models(self) -> Self:
         """One run with all that its page shows, the models that came out of it in the order of its spec."""
-        return self.select_related("job", "model", "dataset_version__dataset", "created_by").prefetch_related(
+        return self.select_related(
+            "job__created_by", "model", "dataset_version__dataset", "created_by"
+        ).prefetch_related(
             models.Prefetch(
                 "trained_models",
                 TrainedModel.across_tenants.select_related("version__model")
@@ -55,6 +57,15 @@ class TrainingRun(TenantOwned):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def networks(self) -> list[dict[str, str]]:
+        """The trainer, if there is one, then the students: `key` as in the names of metrics, `label` for people."""
+        trainer = self.spec.get("trainer")
+        found = [{"key": "trainer", "label": trainer["id"]}] if trainer else []
+        return found + [
+            {"key": f"student:{student['id']}", "label": student["id"]} for student in self.spec["students"]
+        ]
 
     @property
     def best_student(self) -> str | None:

@@ -15,14 +15,13 @@ EPOCHS = 75
 
 def defaults_for(version: DatasetVersion) -> dict[str, Any]:
     """A convolutional trainer and three students of different kind, as the data of a valid TrainingSpec."""
-    feature, classes = version.feature, version.classes
+    shape = version.feature["shape"]
     examples = version.splits.get("train") or version.num_examples
     batch_size = _batch_size(examples)
     return {
         "version": 1,
         "experiment_name": _experiment_name(version.dataset.slug),
-        "task": {"type": "classification", "label": "label", "num_classes": len(classes)},
-        "features": [{"name": feature["name"], "type": feature["type"], "shape": list(feature["shape"])}],
+        **dataset_part(version),
         "hyperparameters": {
             "optimizer": "adam",
             "learning_rate": 0.003,
@@ -35,8 +34,17 @@ def defaults_for(version: DatasetVersion) -> dict[str, Any]:
             "cross_loss": "cross_entropy",
             "temperature": 1.0,
         },
-        "trainer": new_trainer(feature["shape"]),
-        "students": _students(feature["shape"]),
+        "trainer": new_trainer(shape),
+        "students": _students(shape),
+    }
+
+
+def dataset_part(version: DatasetVersion) -> dict[str, Any]:
+    """What a dataset decides in a spec: the task and the feature."""
+    feature = version.feature
+    return {
+        "task": {"type": "classification", "label": "label", "num_classes": len(version.classes)},
+        "features": [{"name": feature["name"], "type": feature["type"], "shape": list(feature["shape"])}],
     }
 
 
@@ -66,7 +74,7 @@ def _students(shape: list[int]) -> list[dict[str, Any]]:
 
 
 def _depthwise(name: str, stem: int, side: int, first: int) -> dict[str, Any]:
-    params = {"stem": stem, "filters": _widths(side, first), "head": "average"}
+    params = {"stem": stem, "filters": _widths(side, first)}
     return {"id": name, "model_type": "depthwise_cnn", "params": params}
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from apps.jobs.models import Job
+from apps.jobs.serializers import JobOut
 from apps.models.models import ModelVersion
 from apps.models.serializers import DatasetVersionRef, JsonField, ModelRef
 from apps.training.models import TrainedModel, TrainingRun
@@ -49,15 +49,6 @@ class RunIn(serializers.Serializer[None]):
     spec = SpecField()
 
 
-class JobState(serializers.ModelSerializer[Job]):
-    class Meta:
-        model = Job
-        fields = (
-            "id", "state", "progress", "progress_message", "error_code", "error_message", "error_details", "started_at",
-            "finished_at",
-        )  # fmt: skip
-
-
 class TrainedModelOut(serializers.ModelSerializer[TrainedModel]):
     """`bytes` and `accuracy` are those of the .tflite on the test split."""
 
@@ -81,7 +72,7 @@ class TrainedModelOut(serializers.ModelSerializer[TrainedModel]):
 class RunOut(serializers.ModelSerializer[TrainingRun]):
     model = ModelRef()
     dataset_version = DatasetVersionRef()
-    job = JobState()
+    job = JobOut()
 
     class Meta:
         model = TrainingRun

@@ -1,6 +1,10 @@
-from django.http import HttpResponse
 from django.urls import path
 
+from apps.training import views
+
 urlpatterns = [
-    path("training/", lambda request, **kwargs: HttpResponse("run-list"), name="run-list"),
+    path("training/", views.show_all, name="run-list"),
+    path("training/new/", views.create, name="run-create"),
+    path("training/new/spec/", views.edit_spec, name="run-spec"),
+    path("training/<uuid:run>/", views.show, name="run"),
 ]

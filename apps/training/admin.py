@@ -1,0 +1,24 @@
+from django.contrib import admin
+
+from apps.projects.admin import TenantAdmin
+from apps.training.models import TrainedModel, TrainingRun
+
+
+@admin.register(TrainingRun)
+class TrainingRunAdmin(TenantAdmin):
+    list_display = ("name", "number", "job_state", "model", "dataset_version", "project", "created_by", "created_at")
+    list_select_related = ("project", "model", "dataset_version__dataset", "job", "created_by")
+    search_fields = ("name", "model__slug", "project__name", "project__organization__slug")
+    date_hierarchy = "created_at"
+
+    @admin.display(description="State", ordering="job__state")
+    def job_state(self, run: TrainingRun) -> str:
+        return run.job.get_state_display()
+
+
+@admin.register(TrainedModel)
+class TrainedModelAdmin(TenantAdmin):
+    list_display = ("spec_id", "role", "run", "version", "project")
+    list_select_related = ("project", "run", "version__model")
+    list_filter = ("role",)
+    search_fields = ("spec_id", "run__name", "project__name", "project__organization__slug")
