@@ -1,3 +1,10 @@
-from django.urls import URLPattern
+from django.urls import path
 
-urlpatterns: list[URLPattern] = []
+from apps.jobs import api
+
+urlpatterns = [
+    path("jobs", api.JobList.as_view(), name="api-job-list"),
+    path("jobs/<uuid:job>", api.JobDetail.as_view(), name="api-job"),
+    path("jobs/<uuid:job>/events", api.JobEvents.as_view(), name="api-job-events"),
+    path("jobs/<uuid:job>/cancel", api.JobCancel.as_view(), name="api-job-cancel"),
+]

@@ -38,7 +38,7 @@ def end_failed(job: Job, code: str, message: str, details: list[Detail]) -> None
 def try_again(job: Job, fault: Fault) -> None:
     """Queue the job again after a fault of the machine, or fail it where its attempts are used up."""
     if job.attempts < job.max_attempts:
-        move(job, Job.State.QUEUED, code=fault.code, message=fault.message)
+        move(job, Job.State.QUEUED, code=fault.code, message=f"{fault.message} It will be tried again.")
         enqueue(job)
     else:
         tries = "" if job.attempts == 1 else f" This was the last of {job.attempts} attempts."
@@ -48,7 +48,7 @@ def try_again(job: Job, fault: Fault) -> None:
 def hand_back(job: Job) -> None:
     """Queue the job again because the worker shuts down: that is nobody's fault and costs no attempt."""
     job.attempts -= 1
-    move(job, Job.State.QUEUED, code="worker_stopped", message="The worker is shutting down; another one goes on.")
+    move(job, Job.State.QUEUED, code="worker_stopped", message="The worker is shutting down; another one will go on.")
     enqueue(job)
 
 

@@ -70,7 +70,8 @@ def take(job_id: UUID) -> tuple[Job, Lease] | None:
         job.lease_owner = f"{socket.gethostname()}:{os.getpid()}"[:100]
         job.lease_expires_at = _expiry()
         job.progress, job.progress_message = 0, ""
-        move(job, Job.State.RUNNING, attempt=job.attempts)
+        message = f"Attempt {job.attempts} of {job.max_attempts} has started."
+        move(job, Job.State.RUNNING, attempt=job.attempts, message=message)
         return job, Lease(job.pk, job.fencing_token)
 
 

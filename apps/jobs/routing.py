@@ -1,3 +1,7 @@
-from django.urls import URLPattern
+from django.urls import path
 
-websocket_urlpatterns: list[URLPattern] = []
+from apps.jobs.consumers import JobConsumer
+
+websocket_urlpatterns = [
+    path("ws/o/<slug:organization>/p/<slug:project>/jobs/<uuid:job>/", JobConsumer.as_asgi(), name="job-live"),
+]

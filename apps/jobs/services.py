@@ -14,6 +14,7 @@ from apps.jobs.endings import end_cancelled
 from apps.jobs.events import NewEvent, append
 from apps.jobs.models import Job, JobEvent
 from apps.jobs.queue import enqueue
+from apps.jobs.states import state_event
 from apps.projects import audit
 from apps.projects.access import Access
 from apps.projects.models import Project
@@ -85,7 +86,7 @@ def _create(
             if idempotency_key is not None and (same := _same(project, idempotency_key, kind)):
                 return same
             raise
-        append(job, [NewEvent(JobEvent.Kind.STATE, {"state": Job.State.QUEUED.value})])
+        append(job, [state_event(Job.State.QUEUED)])
         enqueue(job)
     return job
 

@@ -19,6 +19,16 @@ NEXT: dict[Job.State, frozenset[Job.State]] = {
 }
 
 
+# What the log says where the caller has nothing better.
+MESSAGES = {
+    S.QUEUED: "Waiting for a worker.",
+    S.RUNNING: "A worker has started it.",
+    S.SUCCEEDED: "Done.",
+    S.FAILED: "Failed.",
+    S.CANCELLED: "Cancelled.",
+}
+
+
 class IllegalTransition(RuntimeError):  # noqa: N818  (reads as what happened)
     """A job was to go from one state to another that may not follow it. A fault of the caller, never of a user."""
 
@@ -26,7 +36,8 @@ class IllegalTransition(RuntimeError):  # noqa: N818  (reads as what happened)
 def move(job: Job, to: Job.State, **about: Any) -> None:
     """Bring `job`, whose row the caller has locked, into the state `to`, save all of it, and append the state event.
 
-    `about` goes into the event beside the state. Raises IllegalTransition, with nothing changed.
+    `about` goes into the event beside the state; its `message` is what people read. Raises IllegalTransition, with
+    nothing changed.
     """
     now = timezone.now()
     if to not in NEXT[Job.State(job.state)]:
@@ -44,4 +55,8 @@ def move(job: Job, to: Job.State, **about: Any) -> None:
     if to == S.SUCCEEDED:
         job.progress = 1
     job.save()
-    append(job, [NewEvent(JobEvent.Kind.STATE, {"state": to.value, **about})])
+    append(job, [state_event(to, **about)])
+
+
+def state_event(state: Job.State, **about: Any) -> NewEvent:
+    return NewEvent(JobEvent.Kind.STATE, {"state": state.value, "message": MESSAGES[state], **about})

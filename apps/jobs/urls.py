@@ -1,6 +1,9 @@
-from django.http import HttpResponse
 from django.urls import path
 
+from apps.jobs import views
+
 urlpatterns = [
-    path("jobs/", lambda request, **kwargs: HttpResponse("job-list"), name="job-list"),
+    path("jobs/", views.show_all, name="job-list"),
+    path("jobs/<uuid:job>/", views.show, name="job"),
+    path("jobs/<uuid:job>/cancel/", views.cancel, name="job-cancel"),
 ]

@@ -1,7 +1,8 @@
-"""A kind of job for tests: its child plays the script in the payload, its handler keeps files and makes rows like a real one."""
+"""A kind of job for tests: its child plays the payload's script, its handler keeps files and makes rows."""
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -23,12 +24,15 @@ def stored_files(job: Job) -> list[str]:
     return sorted(str(path.relative_to(home)) for path in home.rglob("*") if path.is_file())
 
 
+def stored_file(job: Job, name: str) -> Path:
+    [path] = (Path(settings.DATA_DIR) / "stored" / str(job.pk)).glob(f"*/{name}")
+    return path
+
+
 class ScriptedHandler:
     """`payload`: {"steps": [[word, value …] …]}, and `trip`: the name of the method that is to raise."""
 
     def prepare(self, job: Job, folder: Folder) -> list[str]:
-        import json
-
         self._trip(job, "prepare")
         (folder.in_ / "title").write_text(job.title)
         steps = json.dumps(job.payload["steps"])

@@ -1,6 +1,6 @@
 """Stands in for the engine: a real process that does what the script in its arguments says, one word after the other.
 
-    python -m ml play --out OUT --work WORK --steps '[["say", "hello"], ["sleep", 5], …]' --events
+python -m ml play --out OUT --work WORK --steps '[["say", "hello"], ["sleep", 5], …]' --events
 """
 
 from __future__ import annotations
@@ -15,11 +15,16 @@ import time
 from pathlib import Path
 
 
+def say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
 def tell(**event: object) -> None:
-    print(json.dumps(event), flush=True)
+    say(json.dumps(event))
 
 
-def play(steps: list[list], out: Path, work: Path) -> int:  # noqa: C901
+def play(steps: list[list], out: Path, work: Path) -> int:
     for word, *values in steps:
         match word:
             case "progress":
@@ -29,12 +34,14 @@ def play(steps: list[list], out: Path, work: Path) -> int:  # noqa: C901
             case "log":
                 tell(event="log", level=values[0], message=values[1])
             case "print":
-                print(values[0], flush=True)
+                say(values[0])
             case "complain":
-                print(values[0], file=sys.stderr, flush=True)
+                sys.stderr.write(values[0] + "\n")
             case "flood":
                 for number in range(values[0]):
-                    print(f"line {number}")
+                    sys.stdout.write(f"line {number}\n")
+            case "long-line":
+                say("x" * values[0])
             case "sleep":
                 time.sleep(values[0])
             case "ignore-sigterm":
@@ -72,7 +79,7 @@ def play(steps: list[list], out: Path, work: Path) -> int:  # noqa: C901
             case "result":
                 (out / "result.json").write_text(json.dumps(values[0]))
             case "exit":
-                return values[0]
+                return int(values[0])
             case _:
                 raise ValueError(word)
     return 0

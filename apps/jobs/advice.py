@@ -1,0 +1,25 @@
+"""What a person can do about a job that ended badly, by the error's code."""
+
+from __future__ import annotations
+
+from apps.jobs.models import Job
+
+OURS = (
+    "Your input is not the cause. Start it again; if it fails again, send this job's id to whoever runs this platform."
+)
+ADVICE = {
+    "time_limit": "Start it again with less work: fewer steps, less data, or a smaller model.",
+    "out_of_memory": "Start it again with a smaller batch size, smaller images or a smaller model.",
+    "crashed": OURS,
+    "internal_error": OURS,
+    "interrupted": OURS,
+    "worker_lost": OURS,
+    "attempts_exhausted": OURS,
+    "cancelled": "Nothing was kept. Start it again when you like.",
+    "quota_exceeded": "Delete what you no longer need, or ask whoever runs this platform for more room.",
+}
+
+
+def advice_on(job: Job) -> str:
+    """A sentence; empty where the error's own message says all there is to say."""
+    return ADVICE.get(job.error_code, "")

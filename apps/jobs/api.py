@@ -1,0 +1,85 @@
+"""The team API of jobs."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from apps.accounts.models import Role
+from apps.errors import Refused
+from apps.jobs.models import Job, JobEvent
+from apps.jobs.serializers import EventsOut, JobDetailOut, JobOut
+from apps.jobs.services import cancel_job
+from apps.projects.access import ProjectAPIView
+from apps.projects.models import Scope
+
+EVENTS_A_CALL = 1000
+
+
+class JobList(ProjectAPIView):
+    @extend_schema(
+        operation_id="jobs_list",
+        parameters=[
+            OpenApiParameter("state", enum=Job.State.values, description="Only jobs in this state."),
+            OpenApiParameter("kind", enum=Job.Kind.values, description="Only jobs of this kind."),
+        ],
+        responses=JobOut(many=True),
+    )
+    def get(self, request: Request, project: UUID) -> Response:
+        """Jobs of the project, newest first."""
+        jobs = self.access.query(Job).for_page()
+        for name, choices in (("state", Job.State), ("kind", Job.Kind)):
+            if value := request.query_params.get(name):
+                jobs = jobs.filter(**{name: _choice(name, value, choices.values)})
+        return self.get_paginated_response(JobOut(self.paginate_queryset(jobs), many=True).data)
+
+
+class JobDetail(ProjectAPIView):
+    @extend_schema(operation_id="jobs_retrieve", responses=JobDetailOut)
+    def get(self, request: Request, project: UUID, job: UUID) -> Response:
+        return Response(JobDetailOut(self.access.get(Job, job, _with_person(self.access.query(Job)))).data)
+
+
+class JobEvents(ProjectAPIView):
+    @extend_schema(
+        operation_id="jobs_events",
+        parameters=[
+            OpenApiParameter("after", int, description="Only events with a number above this one. Default: 0.")
+        ],
+        responses=EventsOut,
+    )
+    def get(self, request: Request, project: UUID, job: UUID) -> Response:
+        """What happened in the job, by number: state, progress, metrics and log lines; up to 1,000 at a time."""
+        after = request.query_params.get("after", "0")
+        if not (after.isascii() and after.isdigit() and len(after) < 10):
+            raise Refused("invalid", f"after must be a number of an event, 0 or more. Received: {after!r}.")
+        # The job first: once it says that it is over, every event is there.
+        found = self.access.get(Job, job)
+        events = self.access.query(JobEvent).filter(job=found).after(int(after))[:EVENTS_A_CALL]
+        told = {"state": found.state, "is_over": found.is_over, "last_sequence": found.last_sequence, "results": events}
+        return Response(EventsOut(told).data)
+
+
+class JobCancel(ProjectAPIView):
+    needs = {"POST": Role.DEVELOPER}
+    scopes = {"POST": Scope.TRAINING}
+
+    @extend_schema(operation_id="jobs_cancel", request=None, responses=JobDetailOut)
+    def post(self, request: Request, project: UUID, job: UUID) -> Response:
+        """Cancel the job. A waiting one ends at once; a running one within seconds: look at its `state`."""
+        found = cancel_job(access=self.access, job=self.access.get(Job, job))
+        return Response(JobDetailOut(found).data)
+
+
+def _with_person(jobs: Any) -> Any:
+    return jobs.select_related("created_by")
+
+
+def _choice(name: str, value: str, accepted: list[str]) -> str:
+    if value not in accepted:
+        raise Refused("invalid", f"{name} must be one of {', '.join(accepted)}. Received: {value!r}.")
+    return value

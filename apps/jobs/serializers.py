@@ -1,0 +1,72 @@
+"""How jobs and their events look to programs: in the team API and on the websocket."""
+
+from __future__ import annotations
+
+from typing import Any, TypedDict
+
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from apps.errors import Detail
+from apps.jobs.models import Job, JobEvent
+
+
+class JobError(TypedDict):
+    code: str
+    message: str
+    details: list[Detail]
+
+
+class JobOut(serializers.ModelSerializer[Job]):
+    created_by = serializers.SlugRelatedField[Job](slug_field="email", read_only=True, allow_null=True)
+    is_over = serializers.BooleanField(read_only=True)
+    error = serializers.SerializerMethodField(help_text="Why it failed or was cancelled, else null.")
+
+    class Meta:
+        model = Job
+        fields = [
+            "id",
+            "kind",
+            "title",
+            "state",
+            "is_over",
+            "progress",
+            "progress_message",
+            "seconds_left",
+            "attempts",
+            "max_attempts",
+            "time_limit_s",
+            "created_by",
+            "created_at",
+            "started_at",
+            "finished_at",
+            "cancel_requested_at",
+            "last_sequence",
+            "error",
+        ]
+
+    @extend_schema_field(JobError | None)  # type: ignore[arg-type]
+    def get_error(self, job: Job) -> JobError | None:
+        if not job.error_code:
+            return None
+        return {"code": job.error_code, "message": job.error_message, "details": job.error_details}
+
+
+class JobDetailOut(JobOut):
+    class Meta(JobOut.Meta):
+        fields = [*JobOut.Meta.fields, "result"]
+
+
+class EventOut(serializers.ModelSerializer[JobEvent]):
+    class Meta:
+        model = JobEvent
+        fields = ["sequence", "kind", "data", "created_at"]
+
+
+class EventsOut(serializers.Serializer[dict[str, Any]]):
+    state = serializers.ChoiceField(choices=Job.State.choices)
+    is_over = serializers.BooleanField()
+    last_sequence = serializers.IntegerField(
+        help_text="Of the newest event. Ask again while this is above what you got."
+    )
+    results = EventOut(many=True)
