@@ -25,7 +25,7 @@ class DatasetForm(forms.Form):
 
 
 class VersionForm(forms.Form):
-    """What decides how an archive becomes a version. Sent by static/js/dataset-upload.js to the team API, which checks it."""
+    """How an archive becomes a version. static/js/dataset-upload.js sends it to the team API, which checks it."""
 
     validation = forms.IntegerField(
         label="For validation, %",

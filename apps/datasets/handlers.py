@@ -115,7 +115,7 @@ class ImportHandler:
 
 def link_to_version(job: Job, access: Access) -> Link:
     where = [access.organization.slug, access.project.slug, job.payload["dataset_version"]]
-    return Link("See the dataset version", reverse("dataset-version", args=where))
+    return Link("The dataset version", reverse("dataset-version", args=where))
 
 
 def _version_of(job: Job) -> DatasetVersion:

@@ -7,6 +7,5 @@ urlpatterns = [
     path("datasets/new/", views.create, name="dataset-create"),
     path("datasets/<uuid:dataset>/", views.show, name="dataset"),
     path("dataset-versions/<uuid:version>/", views.show_version, name="dataset-version"),
-    path("dataset-versions/<uuid:version>/progress/", views.show_progress, name="dataset-version-progress"),
     path("dataset-versions/<uuid:version>/files/<path:path>", views.download, name="dataset-version-file"),
 ]

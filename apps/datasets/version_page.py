@@ -11,12 +11,14 @@ from django.urls import NoReverseMatch, reverse
 
 from apps.datasets.files import link_to
 from apps.datasets.models import DatasetVersion
+from apps.jobs.advice import advice_on as job_advice
+from apps.jobs.models import Job
 from apps.projects.access import Access
 
 SPLITS = ("train", "validation", "test")
 CLASSES_AT_FIRST = 12
 
-# What to do about an import that failed, by the engine's error codes; every other one says enough by itself.
+# What to do about an import that failed, by the engine's error codes; of faults, apps.jobs.advice tells.
 ADVICE = {
     "not_a_zip": "Pack one folder for each class into a .zip file and upload that.",
     "no_images": "Put PNG or JPEG files into one folder for each class, zip the folders and upload again.",
@@ -34,12 +36,11 @@ ADVICE = {
     "unexpected_folder": "Keep the images directly in the folder of their class, then upload again.",
     "encrypted_archive": "Pack the folders again without a password.",
     "cancelled": "Upload the archive again when you want it imported.",
-    "quota_exceeded": "Free some space first, then upload again.",
 }
 
 
-def advice_on(error_code: str) -> str:
-    return ADVICE.get(error_code, "Mend what is named above, then upload the archive again.")
+def advice_on(job: Job) -> str:
+    return ADVICE.get(job.error_code) or job_advice(job) or "Mend what is named above, then upload the archive again."
 
 
 @dataclass(frozen=True)

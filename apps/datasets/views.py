@@ -3,7 +3,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from django.contrib import messages
-from django.http import HttpResponse, HttpResponseBase
+from django.http import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods
 
@@ -15,6 +15,7 @@ from apps.datasets.services import create_dataset
 from apps.datasets.uploads import max_upload_bytes
 from apps.datasets.version_page import advice_on, balance, sample_groups, training_url
 from apps.errors import Refused
+from apps.jobs.live import live_context
 from apps.projects.access import AccessRequest, project_page
 from apps.projects.file_views import redirect_to_file
 from apps.projects.pages import add_refusal, page_of
@@ -67,26 +68,18 @@ def show_version(request: AccessRequest, version: UUID) -> HttpResponseBase:
         "version": row,
         "can_write": can_write,
         "train_url": training_url(request.access, row) if can_write else None,
-        "advice": advice_on(row.job.error_code),
     }
-    if row.state == DatasetVersion.State.READY:
+    if row.state == DatasetVersion.State.IMPORTING and not row.job.is_over:
+        context |= live_context(request.access, row.job)
+    elif row.state == DatasetVersion.State.READY:
         show_every_class = request.GET.get("classes") == "all"
         context |= {
             "balance": balance(row),
             "groups": sample_groups(request, row, every_class=show_every_class),
-            "shows_every_class": show_every_class,
         }
+    else:
+        context["advice"] = advice_on(row.job)
     return render(request, "datasets/version.html", context)
-
-
-@project_page()
-@require_GET
-def show_progress(request: AccessRequest, version: UUID) -> HttpResponseBase:
-    """How far the import is, asked for every two seconds; once it has ended, the page is to load itself again."""
-    row = _version(request, version)
-    if row.state != DatasetVersion.State.IMPORTING:
-        return HttpResponse(headers={"HX-Refresh": "true"})
-    return render(request, "datasets/version_progress.html", {"version": row})
 
 
 @project_page()

@@ -37,7 +37,7 @@ zone.addEventListener("drop", (event) => {
 
 function show(file) {
   clear();
-  chosen.textContent = file ? `${file.name}, ${inWords(file.size)}` : "";
+  chosen.textContent = file ? inWords(file.size) : "";
   if (file) problemWith(file);
 }
 

@@ -1,15 +1,16 @@
 // The class balance chart: how many examples of each class are in each split.
+import { themeColour } from "./colours.js";
+
 const { classes, series } = JSON.parse(document.querySelector("#balance-data").textContent);
 const box = document.querySelector("#balance-box");
 const canvas = document.querySelector("#balance-chart");
 const SPLITS = [["train", "Training", "--tblr-blue"], ["validation", "Validation", "--tblr-orange"], ["test", "Test", "--tblr-green"]];
-const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 // Beyond this, bars lie down so that every class keeps a line of its own; the box scrolls with them.
 const MANY = 24;
 const lies = classes.length > MANY;
 if (lies) box.style.height = `${Math.min(classes.length, 400) * 1.25 + 4}rem`;
 
-const chart = new Chart(canvas, {
+const chart = new window.Chart(canvas, {
   type: "bar",
   data: { labels: classes, datasets: SPLITS.map(([split, label]) => ({ label, data: series[split] })) },
   options: {
@@ -30,9 +31,9 @@ function short(value) {
 }
 
 function paint() {
-  const text = colour("--tblr-body-color");
-  const line = colour("--tblr-border-color");
-  SPLITS.forEach(([, , name], index) => { chart.data.datasets[index].backgroundColor = colour(name); });
+  const text = themeColour("--tblr-body-color");
+  const line = themeColour("--tblr-border-color");
+  SPLITS.forEach(([, , name], index) => { chart.data.datasets[index].backgroundColor = themeColour(name); });
   for (const scale of Object.values(chart.options.scales)) {
     scale.ticks.color = text;
     scale.grid.color = line;

@@ -34,7 +34,7 @@ def path():
 
 
 @pytest.fixture
-def stored(path) -> Path:
+def stored(path):
     path.parent.mkdir(parents=True)
     path.write_bytes(BODY)
     return path
@@ -44,11 +44,11 @@ def address(link):
     return urlsplit(link.url).path
 
 
-def put_link(size=SIZE, expires_s=60) -> str:
+def put_link(size=SIZE, expires_s=60):
     return address(storage().signed_put(KEY, size=size, expires_s=expires_s))
 
 
-def get_link(filename="model.tflite", content_type="application/octet-stream", expires_s=60) -> str:
+def get_link(filename="model.tflite", content_type="application/octet-stream", expires_s=60):
     return address(storage().signed_get(KEY, filename=filename, content_type=content_type, expires_s=expires_s))
 
 
