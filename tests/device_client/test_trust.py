@@ -8,7 +8,7 @@ from datetime import datetime, timedelta, timezone
 import pytest
 import securesystemslib.signer._key as signer_key
 
-from device_client import ExpiredError, RollbackError, SignatureError
+from device_client import ExpiredError, RollbackError, SignatureError, _trust
 from device_client._trust import Trust
 from tests.device_client.model_files import digits_model
 from tests.device_client.server_simulator import ServerSimulator, in_days
@@ -208,6 +208,26 @@ def test_a_signed_entry_that_could_do_harm_is_refused(trust, server, custom, mes
     server.published["digits"].custom.update(custom)
     with pytest.raises(SignatureError, match=message):
         trusting(trust, server).accept_manifest(server.manifest(), None)
+
+
+def test_what_was_verified_is_not_verified_again_but_what_changed_on_disk_is(trust, server, tmp_path, monkeypatch):
+    manifest = trusting(trust, server).accept_manifest(server.manifest(), '"tag"')
+    checks: list[str] = []
+    check = _trust._check
+
+    def counted(root, role, *args, **by) -> None:
+        checks.append(role)
+        check(root, role, *args, **by)
+
+    monkeypatch.setattr(_trust, "_check", counted)
+    for _ in range(5):
+        assert trust.current_manifest() == manifest
+        assert trust.etag() == '"tag"'
+    assert checks == []
+    content = (tmp_path / "manifest.json").read_bytes()
+    (tmp_path / "manifest.json").write_bytes(content.replace(b'"number":1', b'"number":2'))
+    assert trust.stored_manifest() is None
+    assert checks == ["targets"]
 
 
 def test_a_manifest_lives_as_long_as_it_says(trust, server):

@@ -51,6 +51,10 @@ class Trust:
         self._folder = folder
         self._bundled_root = bundled_root
         self._now = now
+        # What was verified last, by its bytes: a signature costs tens of milliseconds in plain Python, and a small
+        # device asks for the same few files again and again.
+        self._verified_root: tuple[bytes, Metadata[Root]] | None = None
+        self._verified_manifest: tuple[bytes, bytes, Manifest] | None = None
 
     # What is on this device
 
@@ -81,8 +85,13 @@ class Trust:
             return None
         if root is None:
             return None
+        known = self._verified_manifest
+        if known is not None and known[:2] == (root.signed_bytes, data):
+            return known[2]
         try:
-            return manifest_of(_verified_targets(root, data).signed)
+            manifest = manifest_of(_verified_targets(root, data).signed)
+            self._verified_manifest = root.signed_bytes, data, manifest
+            return manifest
         except SignatureError as error:
             logger.warning("the stored manifest is put aside: %s", error)
             return None
@@ -141,6 +150,7 @@ class Trust:
             raise ExpiredError(self._expired("the manifest", targets.expires))
         manifest = manifest_of(targets)
         write_atomically(self._folder / "manifest.json", data)
+        self._verified_manifest = root.signed_bytes, data, manifest
         noted = {"etag": etag, "sha256": hashlib.sha256(data).hexdigest(), "version": manifest.version}
         write_atomically(self._folder / "seen.json", json.dumps(noted).encode())
         return manifest
@@ -175,12 +185,16 @@ class Trust:
             data = path.read_bytes()
         except FileNotFoundError:
             return None
+        known = self._verified_root
+        if known is not None and known[0] == data:
+            return known[1]
         try:
             root = _parsed(Root, data, "the stored root")
             _check(root, Root.type, root, "the stored root", by="itself")
         except SignatureError as error:
             # Starting again from root 1 would let anyone who can damage one file choose the keys.
             raise SignatureError(f"{error}. Remove {path} only if you know why it changed.") from error
+        self._verified_root = data, root
         return root
 
     def _newest_version_seen(self) -> int:
