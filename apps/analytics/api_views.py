@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import UUID
 
 from drf_spectacular.utils import extend_schema
@@ -9,8 +10,9 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.analytics.figures import VersionFigures, confusion_matrix, version_figures
+from apps.analytics.figures import Feedback, VersionFigures, confusion_matrix, version_figures
 from apps.analytics.models import Event
+from apps.analytics.overview import DEFAULT_PERIOD, PERIODS, overview_of
 from apps.models.models import ModelVersion
 from apps.projects.access import ProjectAPIView
 
@@ -49,18 +51,88 @@ class VersionAnalytics(ProjectAPIView):
         """What devices reported of one version, ever."""
         found = self.access.get(ModelVersion, version)
         events = self.access.query(Event).filter(version=found)
-        figures = version_figures(events).get(found.pk, VersionFigures(dict.fromkeys(Event.Type.values, 0)))
+        figures = version_figures(events).get(found.pk, VersionFigures())
+        return Response(_figures(found.pk, figures) | {"confusion_matrix": confusion_matrix(events, found)})
+
+
+class VersionFiguresOut(serializers.Serializer[None]):
+    version = serializers.UUIDField()
+    model = serializers.CharField(help_text="The model's slug.")
+    number = serializers.IntegerField()
+    test_accuracy = serializers.FloatField(allow_null=True, help_text="As the server measured it on the test split.")
+    events = serializers.DictField(child=serializers.IntegerField())
+    feedback = FeedbackOut()
+    latency_ms = LatencyOut()
+    installations = serializers.IntegerField()
+
+
+class FailureOut(serializers.ModelSerializer[Event]):
+    installation = serializers.UUIDField(source="installation.key", help_text="The id made on the device.")
+    model = serializers.CharField(source="model.slug")
+    version = serializers.UUIDField(source="version_id", allow_null=True)
+    stage = serializers.CharField(source="data.stage")
+    code = serializers.CharField(source="data.code")
+    message = serializers.CharField(source="data.message", default="")
+
+    class Meta:
+        model = Event
+        fields = ("installation", "model", "version", "stage", "code", "message", "occurred_at", "received_at")
+
+
+class OverviewOut(serializers.Serializer[None]):
+    days = serializers.ListField(child=serializers.DateField(), help_text="UTC days of arrival, oldest first.")
+    events = serializers.DictField(
+        child=serializers.ListField(child=serializers.IntegerField()), help_text="Type → how many on each of `days`."
+    )
+    installations = serializers.IntegerField(help_text="Devices that reported anything.")
+    feedback = FeedbackOut()
+    versions = VersionFiguresOut(many=True)
+    failures = FailureOut(many=True, help_text="The newest 20.")
+
+
+class OverviewIn(serializers.Serializer[None]):
+    days = serializers.ChoiceField(choices=PERIODS, default=DEFAULT_PERIOD)
+    model = serializers.UUIDField(required=False, help_text="Only of this model.")
+
+
+class AnalyticsOverview(ProjectAPIView):
+    @extend_schema(parameters=[OverviewIn], responses=OverviewOut)
+    def get(self, request: Request, project: UUID) -> Response:
+        """What devices reported in the last days, today included."""
+        query = OverviewIn(data=request.query_params)
+        query.is_valid(raise_exception=True)
+        overview = overview_of(
+            self.access, days=int(query.validated_data["days"]), model=query.validated_data.get("model")
+        )
         return Response(
             {
-                "version": found.pk,
-                "events": figures.events,
-                "feedback": {
-                    "count": figures.feedback.count,
-                    "correct": figures.feedback.correct,
-                    "accuracy": figures.feedback.accuracy,
-                },
-                "latency_ms": {"p50": figures.latency.p50, "p95": figures.latency.p95},
-                "installations": figures.installations,
-                "confusion_matrix": confusion_matrix(events, found),
+                "days": overview.by_day["days"],
+                "events": overview.by_day["series"],
+                "installations": overview.devices,
+                "feedback": _feedback(overview.feedback),
+                "versions": [
+                    _figures(row.version.pk, row.figures)
+                    | {
+                        "model": row.version.model.slug,
+                        "number": row.version.number,
+                        "test_accuracy": row.test_accuracy,
+                    }
+                    for row in overview.versions
+                ],
+                "failures": FailureOut(overview.failures, many=True).data,
             }
         )
+
+
+def _figures(version: UUID, figures: VersionFigures) -> dict[str, Any]:
+    return {
+        "version": version,
+        "events": figures.events,
+        "feedback": _feedback(figures.feedback),
+        "latency_ms": {"p50": figures.latency.p50, "p95": figures.latency.p95},
+        "installations": figures.installations,
+    }
+
+
+def _feedback(feedback: Feedback) -> dict[str, Any]:
+    return {"count": feedback.count, "correct": feedback.correct, "accuracy": feedback.accuracy}

@@ -44,7 +44,7 @@ class Feedback:
 class VersionFigures:
     """What devices reported of one version."""
 
-    events: dict[str, int] = field(default_factory=dict)
+    events: dict[str, int] = field(default_factory=lambda: dict.fromkeys(Type.values, 0))
     installations: int = 0
     feedback: Feedback = Feedback()
     latency: Latency = Latency()

@@ -1,6 +1,8 @@
-from django.http import HttpResponse
 from django.urls import path
 
+from apps.analytics import views
+
 urlpatterns = [
-    path("analytics/", lambda request, **kwargs: HttpResponse("analytics"), name="analytics"),
+    path("analytics/", views.show, name="analytics"),
+    path("devices/<uuid:installation>/", views.show_installation, name="installation"),
 ]

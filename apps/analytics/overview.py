@@ -1,0 +1,79 @@
+"""What the analytics page and the overview API show of one period, in a fixed number of queries."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, time, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Count, Q
+from django.utils import timezone
+
+from apps.analytics.figures import Feedback, VersionFigures, events_by_day, version_figures
+from apps.analytics.models import Event
+from apps.models.models import ModelVersion, RegisteredModel
+from apps.projects.access import Access
+
+PERIODS = (7, 30, 90)
+DEFAULT_PERIOD = 30
+MAX_VERSIONS = 100
+MAX_FAILURES = 20
+
+
+@dataclass(frozen=True)
+class VersionRow:
+    """A version that devices reported in the period, beside what the server measured of the same file."""
+
+    version: ModelVersion
+    figures: VersionFigures
+
+    @property
+    def test_accuracy(self) -> float | None:
+        return self.version.test_accuracy
+
+
+@dataclass(frozen=True)
+class Overview:
+    """`by_day` is what `figures.events_by_day` gives. `versions` has the most recently made first."""
+
+    days: int
+    model: RegisteredModel | None
+    devices: int
+    counts: dict[str, int]
+    feedback: Feedback
+    by_day: dict[str, Any]
+    versions: list[VersionRow]
+    failures: list[Event]
+
+    @property
+    def total(self) -> int:
+        return sum(self.counts.values())
+
+
+def overview_of(access: Access, *, days: int = DEFAULT_PERIOD, model: UUID | None = None) -> Overview:
+    """The last `days` UTC days, today included, of all models or of one. Raises Http404 for an unknown model."""
+    now = timezone.now()
+    since = datetime.combine((now - timedelta(days=days - 1)).date(), time.min, tzinfo=now.tzinfo)
+    events = access.query(Event).filter(received_at__gte=since)
+    found = access.get(RegisteredModel, model) if model else None
+    if found is not None:
+        events = events.filter(model=found)
+    by_day = events_by_day(events, since=since, until=now)
+    figures = version_figures(events)
+    versions = access.query(ModelVersion).select_related("model").filter(pk__in=list(figures)[:900])
+    totals = events.aggregate(
+        devices=Count("installation", distinct=True),
+        correct=Count("pk", filter=Q(type=Event.Type.FEEDBACK, is_correct=True)),
+    )
+    counts = {kind: sum(series) for kind, series in by_day["series"].items()}
+    return Overview(
+        days=days,
+        model=found,
+        devices=totals["devices"],
+        counts=counts,
+        feedback=Feedback(counts[Event.Type.FEEDBACK], totals["correct"]),
+        by_day=by_day,
+        versions=[VersionRow(version, figures[version.pk]) for version in versions.order_by("-pk")[:MAX_VERSIONS]],
+        failures=list(events.filter(type=Event.Type.FAILED).for_page()[:MAX_FAILURES]),
+    )
