@@ -17,31 +17,31 @@ help: ## Show this list
 	@sed -nE 's/^([a-z]+): .*## (.*)/  make \1|\2/p' Makefile | while IFS='|' read -r name text; do printf '%-16s %s\n' "$$name" "$$text"; done
 
 install: ## Install what is missing, and nothing more
-	@$(SETUP) install
+	@exec $(SETUP) install
 
 demo: ## Take real handwritten digits through the whole loop and stay up [EXIT=1 to stop afterwards, PORT=8000]
-	@$(SETUP) demo --port "$(PORT)" $(if $(call truth,$(EXIT)),--exit)
+	@exec $(SETUP) demo --port "$(PORT)" $(if $(call truth,$(EXIT)),--exit)
 
 run: ## Run the platform: web server and worker, data in var/ [PORT=8000, BIND=127.0.0.1]
-	@$(SETUP) run --host "$(BIND)" --port "$(PORT)"
+	@exec $(SETUP) run --host "$(BIND)" --port "$(PORT)"
 
 worker: ## Run one more worker for the services named by DATABASE_URL, REDIS_URL and STORAGE_URL
-	@$(SETUP) worker
+	@exec $(SETUP) worker
 
 test: ## Run all tests [REQUIRE=services,browser,sandbox; ARGS="tests/setup -k port" for some of them]
-	@$(SETUP) test $(ARGS)
+	@exec $(SETUP) test $(ARGS)
 
 lint: ## Check style, types, architecture, migrations and deployment settings
-	@$(SETUP) lint
+	@exec $(SETUP) lint
 
 format: install ## Put the Python code into the project's style
 	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format .
 
 lock: ## Write the lock files anew from pyproject.toml and package.json [UPGRADE=1 for newest versions]
-	@$(SETUP) lock $(if $(call truth,$(UPGRADE)),--upgrade)
+	@exec $(SETUP) lock $(if $(call truth,$(UPGRADE)),--upgrade)
 
 bench: ## Run one benchmark [BENCH=name, DATA=folder, QUICK=1 for a smoke run]
-	@$(SETUP) bench --name "$(BENCH)" --data "$(DATA)" $(if $(call truth,$(QUICK)),--quick)
+	@exec $(SETUP) bench --name "$(BENCH)" --data "$(DATA)" $(if $(call truth,$(QUICK)),--quick)
 
 clean: ## Remove what was installed and made; the data of `make run` stays
-	@$(SETUP) clean
+	@exec $(SETUP) clean
