@@ -1,0 +1,136 @@
+"""The live view of a job over a real websocket consumer, with the middleware that the server uses."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from asgiref.sync import sync_to_async
+from channels.db import database_sync_to_async
+from django.conf import settings
+from django.db import transaction
+from django.test import Client
+
+from apps.accounts.models import Membership
+from apps.jobs import consumers
+from apps.jobs.events import NewEvent
+from apps.jobs.leases import Progress, held, keep, take
+from apps.jobs.models import Job
+from apps.jobs.states import move
+from tests.jobs.websocket import Socket
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def job(make_job) -> Job:
+    return make_job()
+
+
+@pytest.fixture
+def connect(project):
+    """`connect(job, user, after=…)` → a connected websocket, as a browser signed in as `user` would open it."""
+
+    async def open_socket(job: Job, user: Any, query: str = "") -> Socket:
+        session = None
+        if user is not None:
+            client = Client()
+            await sync_to_async(client.force_login)(user)
+            session = f"{settings.SESSION_COOKIE_NAME}={client.cookies[settings.SESSION_COOKIE_NAME].value}"
+        path = f"/ws/o/{project.organization.slug}/p/{project.slug}/jobs/{job.pk}/"
+        socket = Socket(path, query, session)
+        await socket.connect()
+        return socket
+
+    return open_socket
+
+
+async def heard(socket: Socket, until: str) -> list[dict[str, Any]]:
+    """Every message up to the one that brings the job's state `until`."""
+    messages = []
+    while True:
+        messages.append(await socket.receive())
+        if messages[-1]["type"] == "state" and messages[-1]["job"]["state"] == until:
+            return messages
+
+
+def sequences(messages: list[dict[str, Any]]) -> list[int]:
+    return [event["sequence"] for message in messages if message["type"] == "events" for event in message["events"]]
+
+
+@transaction.atomic
+def finish(lease) -> None:
+    move(held(lease), Job.State.SUCCEEDED)
+
+
+async def test_a_watcher_gets_everything_and_is_let_go_at_the_end(job, viewer, connect):
+    socket = await connect(job, viewer)
+    first = await heard(socket, "queued")
+    assert sequences(first) == [1]
+    _, lease = await database_sync_to_async(take)(job.pk)
+    second = await heard(socket, "running")
+    event = NewEvent("metrics", {"step": 5, "values": {"trainer/loss": 0.25}})
+    await database_sync_to_async(keep)(lease, [event], Progress(0.5, "training", 60))
+    third = [await socket.receive(), await socket.receive()]
+    assert third[0]["events"][0]["data"] == event.data
+    state = third[1]["job"]
+    assert (state["progress"], state["progress_message"], state["seconds_left"]) == (0.5, "training", 60)
+    await database_sync_to_async(finish)(lease)
+    last = await heard(socket, "succeeded")
+    assert sequences([*first, *second, *third, *last]) == [1, 2, 3, 4]
+    assert await socket.close_code() == 1000
+
+
+async def test_whoever_comes_back_gets_what_they_missed(job, viewer, connect):
+    _, lease = await database_sync_to_async(take)(job.pk)
+    await database_sync_to_async(keep)(lease, [NewEvent("log", {"message": str(index)}) for index in range(1200)])
+    await database_sync_to_async(finish)(lease)
+    socket = await connect(job, viewer, "after=100")
+    assert sequences(await heard(socket, "succeeded")) == list(range(101, 601))
+    rest = [await socket.receive(), await socket.receive()]
+    assert sequences(rest) == list(range(601, 1204))
+    assert await socket.close_code() == 1000
+
+
+async def test_a_lost_wake_up_costs_a_second(job, viewer, connect, monkeypatch):
+    monkeypatch.setattr("apps.jobs.events.wake", lambda job_id: None)
+    socket = await connect(job, viewer)
+    await heard(socket, "queued")
+    await database_sync_to_async(take)(job.pk)
+    start = asyncio.get_running_loop().time()
+    await heard(socket, "running")
+    assert asyncio.get_running_loop().time() - start < 3
+    await socket.disconnect()
+
+
+async def test_without_an_account_nothing_is_shown(job, connect):
+    assert await (await connect(job, None)).close_code() == 4401
+
+
+async def test_a_stranger_is_told_that_there_is_no_such_job(job, stranger, connect):
+    assert await (await connect(job, stranger)).close_code() == 4404
+
+
+async def test_a_job_of_another_project_is_not_there(job, owner, connect, project):
+    other = await database_sync_to_async(type(project).across_tenants.create)(
+        organization=project.organization, name="Other", slug="other"
+    )
+    await database_sync_to_async(Job.across_tenants.filter(pk=job.pk).update)(project=other)
+    assert await (await connect(job, owner)).close_code() == 4404
+
+
+async def test_who_leaves_the_organization_stops_seeing_its_jobs(job, viewer, connect, monkeypatch):
+    monkeypatch.setattr(consumers, "CHECK_ACCESS_S", 0.0)
+    socket = await connect(job, viewer)
+    await heard(socket, "queued")
+    await database_sync_to_async(Membership.objects.filter(user=viewer).delete)()
+    assert await socket.close_code() == 4404
+
+
+@pytest.mark.parametrize("after", ["x", "-1", "", "1e9", "²"])
+async def test_a_number_that_is_none_means_from_the_start(job, viewer, connect, after):
+    socket = await connect(job, viewer, f"after={quote(after)}")
+    assert sequences(await heard(socket, "queued")) == [1]
+    await socket.disconnect()
