@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import errno
 import pickle
 
 import numpy as np
 import pytest
 
-from device_client import FeedbackError, InputError, ModelLoadError, ModelNotAvailableError, Prediction
+from device_client import (
+    FeedbackError,
+    InputError,
+    ModelLoadError,
+    ModelNotAvailableError,
+    Prediction,
+    StorageError,
+    _download,
+    _installation,
+    _store,
+    _trust,
+)
 from device_client._interpreter import LoadedModel
 from tests.device_client.model_files import LABELS, digits_model, unknown_op_model
 
@@ -210,6 +222,48 @@ def test_when_the_newest_file_is_damaged_the_one_before_answers_offline(server, 
     server.offline = False
     client.update()
     assert client.model("digits").version.id == newest
+
+
+@pytest.fixture
+def full_disk(monkeypatch):
+    """`full_disk()` makes every write of a file fail from now on."""
+
+    def refuse(path, data):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    def fill() -> None:
+        for module in (_store, _trust, _download, _installation):
+            monkeypatch.setattr(module, "write_atomically", refuse)
+
+    return fill
+
+
+@pytest.mark.parametrize("proven", [False, True])
+def test_a_full_disk_keeps_no_model_from_loading_and_answering(server, make_client, image, full_disk, proven, caplog):
+    version = server.publish("digits", digits_model())
+    first = make_client()
+    first.model("digits").wait(timeout=5)
+    if proven:
+        first.model("digits").predict(image=image)
+    first.close()
+    full_disk()
+    digits = make_client().model("digits")
+    assert digits.version.id == version
+    assert digits.predict(image=image)
+    assert ("No space left" in caplog.text) is not proven
+
+
+def test_a_full_disk_is_said_by_an_update_and_the_version_in_use_stays(server, make_client, image, full_disk):
+    version = server.publish("digits", digits_model(seed=1))
+    client = make_client()
+    digits = client.model("digits")
+    digits.wait(timeout=5)
+    server.publish("digits", digits_model(seed=2))
+    full_disk()
+    with pytest.raises(StorageError, match="No space left on device"):
+        client.update()
+    assert digits.version.id == version
+    assert digits.predict(image=image)
 
 
 def test_a_bundled_file_is_used_until_a_version_came(server, make_client, tmp_path, image):

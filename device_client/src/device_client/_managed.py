@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from device_client._events import EventQueue
 from device_client._exceptions import DeviceClientError, FileMismatchError, ModelLoadError
@@ -19,6 +20,8 @@ from device_client._interpreter import LoadedModel
 from device_client._prediction import ModelVersion
 from device_client._runtime import litert_version
 from device_client._store import LocalVersion, ModelStore, Refused
+
+T = TypeVar("T")
 
 logger = logging.getLogger("device_client")
 
@@ -78,14 +81,9 @@ class ManagedModel:
 
     def worked(self, version: str | None) -> None:
         """A real predict() of `version` came back: the one before it is not needed any more."""
-        if version is None or version == self._proven:
-            return
-        self._proven = version
-        try:
-            self.store.prove(version)
-        except (OSError, DeviceClientError) as error:
-            # Housekeeping must not fail a prediction that succeeded.
-            logger.warning("model %r: %s", self.name, error)
+        if version is not None and version != self._proven:
+            self._proven = version
+            self._note(lambda: self.store.prove(version))
 
     def failed(self, in_use: InUse, error: ModelLoadError) -> None:
         """A real predict() failed in LiteRT: go back to the version before, if this one has never worked."""
@@ -95,7 +93,7 @@ class ManagedModel:
             if version is None or version == self._proven or self.in_use is not in_use:
                 return
             self.in_use = None
-            self.store.refuse(version, _refused(error))
+            self._note(lambda: self.store.refuse(version, _refused(error)))
             self.load_local()
 
     def report_failure(self, stage: str, error: DeviceClientError, version: str | None) -> None:
@@ -121,7 +119,7 @@ class ManagedModel:
             logger.warning("model %r version %s is not used: %s", self.name, local.version, error)
             return False
         if self.store.read().current != local:
-            self.store.use(local)
+            self._note(lambda: self.store.use(local))
         return True
 
     def _load(self, local: LocalVersion, *, source: str) -> None:
@@ -129,15 +127,16 @@ class ManagedModel:
         content = self.store.content(local)
         started = time.monotonic()
         try:
-            if not local.proven and not self.store.begin_try(local.version):
+            if not local.proven and self._note(lambda: self.store.begin_try(local.version)) is False:
                 raise ModelLoadError("its first run ended the process, more than once")
             loaded = LoadedModel(content)
         except ModelLoadError as error:
             self.report_failure("load", error, local.version)
-            self.store.refuse(local.version, _refused(error))
+            refused = _refused(error)
+            self._note(lambda: self.store.refuse(local.version, refused))
             raise
         if not local.proven:
-            self.store.end_try(local.version)
+            self._note(lambda: self.store.end_try(local.version))
         self._proven = local.version if local.proven else None
         version = ModelVersion(id=local.version, number=local.number, sha256=local.sha256, length=local.length)
         self._swap(loaded, version, source=source, seconds=time.monotonic() - started)
@@ -154,6 +153,15 @@ class ManagedModel:
             return
         version = ModelVersion(id=None, number=None, sha256=hashlib.sha256(content).hexdigest(), length=len(content))
         self._swap(loaded, version, source="bundled", seconds=time.monotonic() - started)
+
+    def _note(self, write: Callable[[], T]) -> T | None:
+        """Write something down about a version; None when the disk refuses. A full disk must keep no model from
+        loading, and no prediction that succeeded from being given."""
+        try:
+            return write()
+        except (OSError, DeviceClientError) as error:
+            logger.warning("model %r: %s", self.name, error)
+            return None
 
     def _swap(self, loaded: LoadedModel, version: ModelVersion, *, source: str, seconds: float) -> None:
         self.in_use = InUse(loaded, version)

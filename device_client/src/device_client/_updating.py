@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from device_client._download import download
@@ -16,6 +17,7 @@ from device_client._exceptions import (
     ModelNotAssignedError,
     RuntimeTooOldError,
     ServerRefusedError,
+    StorageError,
     UntrustedError,
 )
 from device_client._http import Http
@@ -90,7 +92,8 @@ class Updater:
         models = list(models)
         with self._lock.hold(lock_timeout):
             try:
-                manifest = self._manifest()
+                with _storage_errors():
+                    manifest = self._manifest()
             except UntrustedError as error:
                 for model in models:
                     model.report_failure("verify", error, None)
@@ -99,7 +102,9 @@ class Updater:
             first: DeviceClientError | None = None
             for model in models:
                 try:
-                    if self._update_one(model, manifest, asked_for=asked_for, deadline=deadline):
+                    with _storage_errors():
+                        got_another = self._update_one(model, manifest, asked_for=asked_for, deadline=deadline)
+                    if got_another:
                         changed.append(model)
                 except DeviceClientError as error:
                     logger.warning("model %r could not be updated: %s", model.name, error)
@@ -202,6 +207,15 @@ class Updater:
             data={"rule": target.rule, "revision": target.revision, "routing": target.routing},
         )
         store.change(assigned=assigned)
+
+
+@contextmanager
+def _storage_errors() -> Iterator[None]:
+    """Say a full or forbidden disk with an exception of this package."""
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(f"the directory of the client can't be written: {error}") from error
 
 
 def _not_offered(name: str, manifest: Manifest) -> ModelError:
