@@ -21,6 +21,12 @@ from apps.projects.models import ApiKey, Project, Scope
 PASSWORD = "a-long-test-password"
 
 
+@pytest.fixture(autouse=True)
+def quick_passwords(settings) -> None:
+    """Hashing a password takes half a second on purpose. Nobody attacks these."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
 @pytest.fixture
 def make_user(db) -> Callable[..., User]:
     def make(name: str, **fields) -> User:
