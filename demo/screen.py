@@ -50,7 +50,7 @@ def step(number: int, total: int, title: str) -> Iterator[Step]:
 def bar(title: str) -> Iterator[Callable[[float, str], None]]:
     """Show a progress bar while the context is open; call the yielded function with a share (0 … 1) and a message."""
     columns = TextColumn("      {task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn()
-    with Progress(*columns, console=console, transient=True) as progress:
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task(title, total=1.0)
 
         def show(share: float, message: str) -> None:
