@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import uuid
+from contextlib import closing
 from datetime import datetime
 
 import pytest
@@ -156,4 +157,5 @@ def test_after_close_an_event_is_still_kept_and_the_file_closed(path, make_queue
     queue.close()
     add(queue)
     assert queue._connection is None
-    assert sqlite3.connect(path).execute("SELECT count(*) FROM events").fetchone() == (1,)
+    with closing(sqlite3.connect(path)) as database:
+        assert database.execute("SELECT count(*) FROM events").fetchone() == (1,)
