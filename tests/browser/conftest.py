@@ -1,0 +1,76 @@
+"""A real platform (web server and worker on SQLite) and a real Chromium in front of it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from setup.stack import Stack, platform_environment
+
+CHROMIUM = next(
+    (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
+)
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
+ARGUMENTS += ["--disable-component-update", "--disable-sync"]
+DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 375, "height": 800}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.browser)
+            if CHROMIUM is None and "browser" not in os.environ.get("REQUIRE", ""):
+                item.add_marker(pytest.mark.skip(reason="needs Chromium, and PATH has none"))
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a platform that runs for the whole session, with an empty database."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    services = {"DATABASE_URL", "REDIS_URL", "STORAGE_URL", "SECRET_KEY", "DATA_DIR", "EMAIL_URL", "BASE_URL"}
+    base = {name: value for name, value in os.environ.items() if name not in services}
+    data = tmp_path_factory.mktemp("browser")
+    environment = platform_environment(base, data_dir=data, port=port)
+    environment |= {"EMAIL_URL": f"filemail://{data}/mail", "LOG_LEVEL": "WARNING", "STATIC_HASHED": "0", "DEBUG": "0"}
+    with Stack(environment, port=port) as stack:
+        stack.wait_ready()
+        yield stack.address
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_page(chromium: Browser, server: str) -> Iterator[Callable[..., Page]]:
+    """`open_page(phone=True, scheme="dark")` → a page of a new visitor. The test fails on any error in its console."""
+    contexts = []
+    complaints: list[str] = []
+
+    def open_one(*, phone: bool = False, scheme: str = "light", state: dict | None = None) -> Page:
+        context = chromium.new_context(
+            base_url=server, viewport=PHONE if phone else DESKTOP, color_scheme=scheme, storage_state=state
+        )
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(15_000)
+        page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        return page
+
+    yield open_one
+    for context in contexts:
+        context.close()
+    assert complaints == []
