@@ -79,6 +79,9 @@ def _train(options: argparse.Namespace, reporter: Reporter) -> None:
     info = DatasetInfo.read(options.dataset)
     check_dataset(spec, info)
     # Everything that can be refused without TensorFlow has been.
+    from ml.tensorflow_start import start_tensorflow
+
+    start_tensorflow()
     from ml.training.run import train
 
     train(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import reprlib
 import types
 import typing
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Self
 
 from pydantic import BaseModel, ValidationError
@@ -46,21 +46,21 @@ def field_path(location: Sequence[str | int]) -> str:
     return path
 
 
-def details_of(error: ValidationError, root: type[BaseModel]) -> list[Detail]:
-    """One detail for each problem of `error`, which came from validating `root`."""
+def details_of(error: ValidationError, root: type[BaseModel], data: object) -> list[Detail]:
+    """One detail for each problem of `error`, which came from validating `data` as `root`."""
     return [
-        {"field": field_path(found["loc"]), "message": _sentence(found, root)}
+        {"field": field_path(found["loc"]), "message": _sentence(found, root, data)}
         for found in error.errors(include_url=False)
     ]
 
 
-def _sentence(found: ErrorDetails, root: type[BaseModel]) -> str:
+def _sentence(found: ErrorDetails, root: type[BaseModel], data: object) -> str:
     kind, message = found["type"], found["msg"]
     if kind == "missing":
         return "is required and was not given"
     received = f"Received: {_received.repr(found['input'])}"
     if kind == "extra_forbidden":
-        accepted = accepted_fields(root, found["loc"][:-1])
+        accepted = accepted_fields(root, found["loc"][:-1], data)
         listed = f". Accepted fields: {', '.join(accepted)}" if accepted else ""
         return f"is not a field here{listed}"
     if kind == "literal_error":
@@ -71,17 +71,20 @@ def _sentence(found: ErrorDetails, root: type[BaseModel]) -> str:
     return f"{message.replace('Input should', 'must')}. {received}"
 
 
-def accepted_fields(root: type[BaseModel], location: Sequence[str | int]) -> list[str]:
-    """The fields of the model at `location` below `root`; empty if there is none."""
+def accepted_fields(root: type[BaseModel], location: Sequence[str | int], data: object) -> list[str]:
+    """The fields of the model at `location` below `root`, which `data` was meant for; empty if there is none."""
     model: type[BaseModel] | None = root
     for part in location:
         if isinstance(part, int):
+            data = data[part] if isinstance(data, list) else None
             continue
         if model is None or part not in model.model_fields:
             return []
         model = _model_in(model.model_fields[part].annotation)
-    if model is not None and not model.model_fields:  # `params` before its model type is known.
-        return sorted({name for known in MODEL_TYPES.values() for name in known.params.model_fields})
+        if part == "params" and isinstance(data, Mapping):
+            model_type = MODEL_TYPES.get(str(data.get("model_type")))
+            model = model_type.params if model_type else None
+        data = data.get(part) if isinstance(data, Mapping) else None
     return list(model.model_fields) if model else []
 
 

@@ -21,6 +21,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from pydantic.config import JsonDict
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
@@ -41,6 +42,11 @@ __all__ = [
 ]
 
 ID_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,39}$"
+
+
+def titled(title: str) -> JsonDict:
+    """The title of a field that is a model itself, which pydantic would leave out of the schema."""
+    return {"title": title}
 
 
 class Declared(BaseModel):
@@ -105,7 +111,9 @@ class Hyperparameters(Declared):
         default=7, ge=0, le=2**31 - 1, title="Seed", description="Starts every random number; same seed, same result."
     )
     loss_weights: LossWeights = Field(
-        default=LossWeights(), title="Loss weights", description="The three weights of the joint objective."
+        default=LossWeights(),
+        description="The three weights of the joint objective.",
+        json_schema_extra=titled("Loss weights"),
     )
     cross_loss: Literal["cross_entropy", "kl", "mse_logits"] = Field(
         default="cross_entropy",
@@ -251,13 +259,17 @@ class TrainingSpec(Declared):
         title="Experiment",
         description="Names the run: small letters, digits, - and _, at most 40.",
     )
-    task: TaskSpec = Field(title="Task", description="What the models learn.")
+    task: TaskSpec = Field(description="What the models learn.", json_schema_extra=titled("Task"))
     features: list[FeatureSpec] = Field(min_length=1, max_length=1, title="Features", description="What goes in.")
     hyperparameters: Hyperparameters = Field(
-        default=Hyperparameters(), title="Hyperparameters", description="How the models learn."
+        default=Hyperparameters(),
+        description="How the models learn.",
+        json_schema_extra=titled("Hyperparameters"),
     )
     budget: Budget = Field(
-        default=Budget(), title="Budget", description="Limits for choosing the best student among those trained."
+        default=Budget(),
+        description="Limits for choosing the best student among those trained.",
+        json_schema_extra=titled("Budget"),
     )
     trainer: ModelSpec | None = Field(
         default=None,
@@ -368,7 +380,7 @@ class TrainingSpec(Declared):
         try:
             return cls.model_validate(data)
         except pydantic.ValidationError as error:
-            raise SpecError.of(details_of(error, cls)) from None
+            raise SpecError.of(details_of(error, cls, data)) from None
 
     @classmethod
     def from_yaml(cls, text: str) -> Self:

@@ -1,7 +1,7 @@
 """From which runtime on an operator's version is there.
 
 `runtime_versions.tsv` holds the facts of `FindMinimumRuntimeVersionForOp` in LiteRT's
-tflite/converter/tools/versioning/runtime_version.cc (August 2026): a line for each operator, with version:runtime pairs.
+tflite/converter/tools/versioning/runtime_version.cc (August 2026): a line for each operator, version:runtime pairs.
 Runtimes are numbered as TensorFlow Lite is.
 """
 

@@ -30,7 +30,7 @@ class Exported:
     files: list[dict[str, Any]]
 
 
-class _Serving(tf.Module):  # type: ignore[misc]
+class Serving(tf.Module):  # type: ignore[misc]
     """What is exported: raw pixels in, probabilities out."""
 
     def __init__(self, model: Any) -> None:
@@ -54,7 +54,7 @@ def export_network(
     folder = out / network.spec.id
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    serving = _Serving(network.model)
+    serving = Serving(network.model)
     feature = metadata.inputs[0]
 
     saved_model = folder / "saved_model"
@@ -84,7 +84,7 @@ def export_network(
     return Exported(tflite, [{"kind": kind, **file_record(path, relative_to=out)} for kind, path in kinds.items()])
 
 
-def convert(serving: _Serving, feature: str, shape: Sequence[int], work: Path) -> bytes:
+def convert(serving: Serving, feature: str, shape: Sequence[int], work: Path) -> bytes:
     """The .tflite of one example at a time, in builtin operators only. Raises ConversionError."""
     shutil.rmtree(work, ignore_errors=True)
     # Only a SavedModel gives the file a named signature; a batch of one keeps every shape known.

@@ -61,7 +61,7 @@ class _AlignedBuilder(flatbuffers.Builder):  # type: ignore[misc]
 
 
 def embed_metadata(model: bytes, metadata: ModelMetadata) -> bytes:
-    """`model` with `metadata`, without the converter's own notes and the names of inner tensors, which nothing reads."""
+    """`model` with `metadata`, less the converter's own notes and the names of inner tensors, which nothing reads."""
     content = schema.ModelT.InitFromPackedBuf(model, 0)
     kept = [entry for entry in content.metadata or [] if entry.name in _KEPT]
     entry = schema.MetadataT()

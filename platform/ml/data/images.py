@@ -34,6 +34,8 @@ def _opened(data: bytes) -> Iterator[Image.Image]:
                 yield image
     except UnidentifiedImageError:
         raise BrokenImageError("it is not a PNG or JPEG image") from None
+    except Image.DecompressionBombError:
+        raise BrokenImageError(f"it has too many pixels; at most {MAX_PIXELS} are accepted") from None
     except BrokenImageError:
         raise
     except Exception as error:  # Pillow's decoders raise nearly anything on damaged bytes.

@@ -55,7 +55,7 @@ class StructuredProjection(tf_keras.layers.Layer):  # type: ignore[misc]
     """
 
     def __init__(self, *, outputs: int, center: Sequence[int], seed: int, **kwargs: Any) -> None:
-        super().__init__(autocast=False, trainable=False, **kwargs)
+        super().__init__(autocast=False, **{**kwargs, "trainable": False})
         self.outputs = outputs
         self.center = [int(value) for value in center]
         self.seed = seed
@@ -81,9 +81,12 @@ class StructuredProjection(tf_keras.layers.Layer):  # type: ignore[misc]
         for mask in self._masks:
             # A boolean constant costs one byte a value in the file; signs as floats would be folded to four.
             x = tf.where(tf.constant(mask[np.newaxis]), x, -x)
-            # H_N = H_√N ⊗ H_√N, so the transform of the flat vector is H·X·H on the square one.
-            x = tf.matmul(transform, tf.matmul(x, transform))
-            x = tf.floor(x * (1.0 / side) + 0.5)
+            # H_N = H_√N ⊗ H_√N: the transform of the flat vector is H·X·H on the square, which stays transposed.
+            # Plain matrix products: TensorFlow 2.21 with oneDNN corrupts memory in a batched one that broadcasts.
+            x = tf.matmul(tf.reshape(x, [-1, side]), transform)
+            x = tf.transpose(tf.reshape(x, [-1, side, side]), [0, 2, 1])
+            x = tf.matmul(tf.reshape(x, [-1, side]), transform)
+            x = tf.reshape(tf.floor(x * (1.0 / side) + 0.5), [-1, blocks, side, side])
         x = tf.reshape(x, [-1, blocks * side * side])[:, : self.outputs]
         return tf.where(x > 0.0, 1.0, -1.0)
 

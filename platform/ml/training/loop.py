@@ -62,7 +62,7 @@ class TrainingLoop:
         return self._history.path
 
     def run(self) -> LoopResult:
-        """Trains to the end. Raises RefusedError `loss_not_finite`, and Terminated after SIGTERM with a checkpoint saved."""
+        """Trains to the end. Raises RefusedError `loss_not_finite`, or Terminated after SIGTERM (checkpoint saved)."""
         previous = signal.signal(signal.SIGTERM, self._on_sigterm)
         try:
             return self._run()

@@ -4,15 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 from itertools import islice
 from pathlib import Path
 from typing import Any
-
-# Before TensorFlow is imported: Keras 2 as tf.keras, and no start-up notes in the log.
-os.environ["TF_USE_LEGACY_KERAS"] = "1"
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import tensorflow as tf
 import tf_keras
@@ -31,6 +26,7 @@ from ml.specs import TrainingSpec
 from ml.training.joint import JointTrainer
 from ml.training.loop import TrainingLoop
 from ml.training.networks import Network, build_networks
+from ml.training.selection import best_student
 
 PARITY_EXAMPLES = 500
 _HELD_OUT: tuple[Split, ...] = ("validation", "test")
@@ -38,7 +34,6 @@ _HELD_OUT: tuple[Split, ...] = ("validation", "test")
 
 def train(spec: TrainingSpec, *, spec_folder: Path, dataset: Path, out: Path, work: Path, reporter: Reporter) -> None:
     """Trains, exports and measures; writes result.json into `out` last. Raises RefusedError and Terminated."""
-    tf.get_logger().setLevel("ERROR")
     tf_keras.utils.set_random_seed(spec.hyperparameters.seed)
     tf.config.experimental.enable_op_determinism()
     work.mkdir(parents=True, exist_ok=True)
@@ -59,7 +54,7 @@ def train(spec: TrainingSpec, *, spec_folder: Path, dataset: Path, out: Path, wo
         out / "result.json",
         {
             "models": models,
-            "best_student": best_student(models, spec),
+            "best_student": best_student(models, spec.budget),
             "steps": trained.steps,
             "stopped_early": trained.stopped_early,
             "seconds": round(trained.seconds, 3),
@@ -116,19 +111,3 @@ def _export_and_measure(network: Network, pipeline: Pipeline, *, out: Path, work
         "input": {"name": info.feature.name, "shape": [1, *info.feature.shape], "dtype": "uint8"},
         "output": {"name": OUTPUT, "shape": [1, len(info.classes)], "dtype": "float32"},
     }
-
-
-def best_student(models: list[dict[str, Any]], spec: TrainingSpec) -> str | None:
-    """The id of the student with the best validation accuracy within the budget (the smaller of equals), or None."""
-    budget = spec.budget
-    fitting = []
-    for model in models:
-        size = next(file["bytes"] for file in model["files"] if file["kind"] == "tflite")
-        if model["role"] != "student" or "validation" not in model["metrics"]:
-            continue
-        if budget.max_bytes is not None and size > budget.max_bytes:
-            continue
-        if budget.max_latency_ms is not None and model["latency_ms"]["p50"] > budget.max_latency_ms:
-            continue
-        fitting.append((model["metrics"]["validation"]["accuracy"], -size, model["id"]))
-    return max(fitting)[2] if fitting else None

@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+import io
+import json
+
+from ml.reporting import Reporter
+
+
+def lines(events: bool) -> list[str]:
+    stream = io.StringIO()
+    reporter = Reporter(events=events, stream=stream)
+    reporter.progress(120, 3000, "steps", "training")
+    reporter.metrics(120, {"trainer/loss": 0.30000001, "student:small/loss": float("nan")})
+    reporter.log("warning", "größer")
+    reporter.error("bad_input", "what, received, accepted", [{"field": "a.b", "message": "why"}])
+    return stream.getvalue().splitlines()
+
+
+def test_events_are_one_json_object_a_line():
+    assert [json.loads(line) for line in lines(events=True)] == [
+        {"event": "progress", "done": 120, "total": 3000, "unit": "steps", "message": "training"},
+        {"event": "metrics", "step": 120, "values": {"trainer/loss": 0.3}},
+        {"event": "log", "level": "warning", "message": "größer"},
+        {
+            "event": "error",
+            "code": "bad_input",
+            "message": "what, received, accepted",
+            "details": [{"field": "a.b", "message": "why"}],
+        },
+    ]
+
+
+def test_without_events_the_same_is_text():
+    assert lines(events=False) == [
+        "training: 120 of 3000 steps",
+        "step 120: trainer/loss 0.3",
+        "warning: größer",
+        "error (bad_input): what, received, accepted",
+        "  a.b: why",
+    ]

@@ -1,0 +1,121 @@
+"""Interrupted and resumed runs, early stops, and losses that are not finite."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ml.refusal import RefusedError
+from ml.reporting import Reporter
+from ml.specs import TrainingSpec
+from ml.termination import Terminated
+
+pytestmark = pytest.mark.engine
+
+SPEC = {
+    "experiment_name": "loop",
+    "task": {"num_classes": 10},
+    "features": [{"shape": [8, 8, 1]}],
+    "hyperparameters": {"learning_rate": 0.01, "learning_rate_schedule": "cosine", "batch_size": 50, "steps": 90},
+    "trainer": {"id": "trainer", "model_type": "cnn", "params": {"filters": [4]}},
+    "students": [{"id": "small", "model_type": "projection", "params": {"projections": 8, "bits": 8}}],
+}
+
+
+def spec(**hyperparameters: object) -> TrainingSpec:
+    return TrainingSpec.parse({**SPEC, "hyperparameters": {**SPEC["hyperparameters"], **hyperparameters}})
+
+
+class Interrupting(Reporter):
+    """Sends this process SIGTERM once training has come to a step."""
+
+    def __init__(self, step: int) -> None:
+        super().__init__(events=True, stream=io.StringIO())
+        self.step = step
+
+    def metrics(self, step, values):
+        super().metrics(step, values)
+        if step >= self.step:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+def run(tensorflow, training_spec: TrainingSpec, dataset: Path, folder: Path, reporter: Reporter | None = None):
+    """Trains in this process. Returns the loop, its result and all weights."""
+    from ml.data.dataset import DatasetInfo
+    from ml.data.pipeline import Pipeline
+    from ml.training.joint import JointTrainer
+    from ml.training.loop import TrainingLoop
+    from ml.training.networks import build_networks
+
+    pipeline = Pipeline(dataset, DatasetInfo.read(dataset))
+    networks = build_networks(training_spec, pipeline.statistics(), spec_folder=folder)
+    trainer = JointTrainer(networks, training_spec.hyperparameters)
+    loop = TrainingLoop(
+        training_spec,
+        trainer,
+        pipeline,
+        work=folder / "work",
+        out=folder / "out",
+        reporter=reporter or Reporter(events=True, stream=io.StringIO()),
+    )
+    result = loop.run()
+    return loop, result, [weight.numpy() for network in networks for weight in network.model.weights]
+
+
+def tensorboard_scalars(tensorflow, out: Path) -> list[tuple[int, dict[str, float]]]:
+    from tensorflow.core.util import event_pb2
+
+    (path,) = (out / "tensorboard").iterdir()
+    events = [event_pb2.Event.FromString(record.numpy()) for record in tensorflow.data.TFRecordDataset(str(path))]
+    assert events[0].file_version == "brain.Event:2"
+    return [(event.step, {value.tag: value.simple_value for value in event.summary.value}) for event in events[1:]]
+
+
+def test_a_resumed_run_ends_with_the_weights_of_an_uninterrupted_one(tensorflow, digits_dataset, tmp_path):
+    _, _, expected = run(tensorflow, spec(), digits_dataset, tmp_path / "whole")
+    with pytest.raises(Terminated):
+        run(tensorflow, spec(), digits_dataset, tmp_path / "broken", Interrupting(40))
+    log = io.StringIO()
+    loop, result, found = run(
+        tensorflow, spec(), digits_dataset, tmp_path / "broken", Reporter(events=True, stream=log)
+    )
+    assert "resuming from step" in log.getvalue()
+    assert result.steps == 90
+    assert all(np.array_equal(a, b) for a, b in zip(expected, found, strict=True))
+    history = [json.loads(line) for line in loop.history_path.read_text().splitlines()]
+    steps = [entry["step"] for entry in history]
+    assert steps == sorted(set(steps))
+    assert steps[-1] == 90
+    assert tensorboard_scalars(tensorflow, tmp_path / "broken" / "out") == [
+        (entry["step"], pytest.approx(entry["values"], rel=1e-6)) for entry in history
+    ]
+
+
+def test_a_loss_that_is_not_finite_stops_with_the_step(tensorflow, digits_dataset, tmp_path):
+    wild = spec(optimizer="sgd", learning_rate=100, cross_loss="mse_logits", steps=200)
+    with pytest.raises(RefusedError, match=r"not a number at step \d+\. Received: 100 with sgd") as caught:
+        run(tensorflow, wild, digits_dataset, tmp_path)
+    assert caught.value.code == "loss_not_finite"
+    assert caught.value.details[0]["field"] == "hyperparameters.learning_rate"
+
+
+def test_training_stops_when_every_student_is_close_to_the_trainer(tensorflow, digits_dataset, tmp_path):
+    loop, result, _ = run(
+        tensorflow, spec(steps=1000, cross_loss="kl", stop_when_cross_below=5.0), digits_dataset, tmp_path
+    )
+    assert (result.steps, result.stopped_early) == (100, True)
+    last = json.loads(loop.history_path.read_text().splitlines()[-1])
+    assert "validation/student:small/accuracy" in last["values"]
+
+
+def test_students_alone_learn_without_a_trainer(tensorflow, digits_dataset, tmp_path):
+    alone = TrainingSpec.parse({**SPEC, "trainer": None, "hyperparameters": {"batch_size": 50, "steps": 5}})
+    loop, _, _ = run(tensorflow, alone, digits_dataset, tmp_path)
+    names = set(json.loads(loop.history_path.read_text().splitlines()[0])["values"])
+    assert names == {"loss", "student:small/loss", "student:small/accuracy"}
