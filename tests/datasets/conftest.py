@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import zipfile
 from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
@@ -13,11 +15,12 @@ from django.test import Client
 from PIL import Image
 
 from apps.accounts.models import Membership, User
-from apps.datasets import uploads
-from apps.datasets.models import Upload
+from apps.datasets import services, uploads
+from apps.datasets.models import Dataset, DatasetVersion, Upload
+from apps.jobs.worker import run_job
 from apps.projects.access import Access, enter_project
 from apps.projects.models import Project
-from apps.projects.storage import SignedRequest
+from apps.projects.storage import SignedRequest, storage
 
 
 def png(shade: int, *, size: tuple[int, int] = (8, 8)) -> bytes:
@@ -70,3 +73,42 @@ def uploaded(access_of: Callable[[User], Access], developer: User) -> Callable[.
         return uploads.complete_upload(access=access, upload=row)
 
     return upload
+
+
+@pytest.fixture
+def import_archive(
+    uploaded: Callable[..., Upload],
+    access_of: Callable[[User], Access],
+    developer: User,
+    settings: Any,
+    tmp_path: Path,
+    django_capture_on_commit_callbacks: Any,
+) -> Callable[..., DatasetVersion]:
+    """`import_archive(body)` → the version that the real job, with the real engine, made of it or failed to make."""
+    settings.JOBS_DIR = tmp_path / "jobs"
+
+    def run(body: bytes, **options: Any) -> DatasetVersion:
+        access = access_of(developer)
+        dataset = Dataset.across_tenants.filter(slug="digits").first()
+        dataset = dataset or services.create_dataset(access=access, name="Digits")
+        version = services.create_version(access=access, dataset=dataset, upload=uploaded(body), **options)
+        with django_capture_on_commit_callbacks(execute=True):
+            run_job(str(version.job_id))
+        return DatasetVersion.across_tenants.select_related("job", "upload", "project__organization").get(pk=version.pk)
+
+    return run
+
+
+def stored_keys(project: Project) -> list[str]:
+    """Everything that the storage keeps for the project."""
+
+    def walk(folder: str) -> Iterable[str]:
+        folders, files = storage().listdir(folder)
+        yield from (f"{folder}/{name}" for name in files if name)
+        for name in folders:
+            yield from walk(f"{folder}/{name}")
+
+    try:
+        return sorted(walk(f"projects/{project.pk}"))
+    except FileNotFoundError:
+        return []
