@@ -5,6 +5,7 @@ from typing import cast
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.shortcuts import render
+from django.views.decorators.http import require_GET, require_safe
 
 from apps.accounts.models import User
 from apps.console.overview import organizations_of, project_overview
@@ -18,15 +19,18 @@ ERRORS = {
 
 
 @login_required
+@require_GET
 def overview(request: HttpRequest) -> HttpResponse:
     return render(request, "console/overview.html", organizations_of(cast(User, request.user)))
 
 
 @project_page()
+@require_GET
 def project(request: AccessRequest) -> HttpResponseBase:
     return render(request, "console/project.html", {"overview": project_overview(request.access)})
 
 
+@require_safe
 def healthz(request: HttpRequest) -> JsonResponse:
     """For load balancers and for whoever started the server: it answers, so it is up."""
     return JsonResponse({"status": "ok"})

@@ -9,7 +9,7 @@ from typing import Any
 from django.db.models import Q
 from django.utils import timezone
 from rest_framework.authentication import BaseAuthentication
-from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.exceptions import AuthenticationFailed, PermissionDenied
 from rest_framework.request import Request
 
 from apps.projects.models import ApiKey
@@ -24,7 +24,10 @@ def hash_secret(secret: str) -> str:
 
 
 class KeyAuthentication(BaseAuthentication):
-    """`Authorization: Bearer <key>` of one kind; anything else is left to the next authentication."""
+    """`Authorization: Bearer <key>` of one kind; anything else is left to the next authentication.
+
+    401 invalid_key for a key that is unknown or revoked, 403 wrong_key_kind for a good one of the other kind.
+    """
 
     kind: ApiKey.Kind
 
@@ -36,7 +39,9 @@ class KeyAuthentication(BaseAuthentication):
         if key is None:
             raise AuthenticationFailed("This key is unknown or revoked.", code="invalid_key")
         if key.kind != self.kind:
-            raise AuthenticationFailed(f"This needs a {self.kind.value} key; the one sent is a {key.kind} key.", code="wrong_key_kind")
+            raise PermissionDenied(
+                f"This needs a {self.kind.value} key; the one sent is a {key.kind} key.", code="wrong_key_kind"
+            )
         now = timezone.now()
         # Asked here as well as in the database: an UPDATE that changes no row still takes SQLite's only write lock.
         if key.last_used_at is None or key.last_used_at < now - LAST_USED_EVERY:

@@ -1,0 +1,180 @@
+"""Who may do what: one line for every URL name and method of the console, the team API and the device API.
+
+A new URL needs a line here, or test_every_url.py fails and names it. A line says the lowest role that may, and the
+scope with which a server key may (none: no key may). Rows that stand in the URL are filled from the world by the
+parameter's name; where that is ambiguous, the line says which (`version="dataset_version"`). `data` is the body, for
+requests that need one to get past validation; most don't: being refused for bad input shows that the door was open.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+from apps.accounts.models import Role
+from apps.projects.models import Scope
+
+
+class Door(Enum):
+    ANYBODY = "anybody, signed in or not"
+    SIGNED_IN = "any signed-in person, for what is theirs"
+    DEVICE = "a device key"
+
+
+@dataclass(frozen=True)
+class Line:
+    name: str
+    method: str
+    needs: Role | Door
+    scope: Scope | None = None
+    data: Any = None
+    query: str = ""
+    rows: dict[str, str] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return f"{self.name}-{self.method}"
+
+
+def line(name: str, method: str, needs: Role | Door, scope: Scope | None = None, **more: Any) -> Line:
+    data, query = more.pop("data", None), more.pop("query", "")
+    return Line(name, method, needs, scope, data, query, more)
+
+
+VIEWER, LABELER, DEVELOPER, ADMIN, OWNER = Role.VIEWER, Role.LABELER, Role.DEVELOPER, Role.ADMIN, Role.OWNER
+READ, DATASETS, TRAINING = Scope.READ, Scope.DATASETS, Scope.TRAINING
+MODELS, DEPLOYMENTS = Scope.MODELS, Scope.DEPLOYMENTS
+ANYBODY, SIGNED_IN, DEVICE = Door.ANYBODY, Door.SIGNED_IN, Door.DEVICE
+
+LINES = [
+    # --- The console ---
+    line("healthz", "GET", ANYBODY),
+    line("overview", "GET", SIGNED_IN),
+    line("organization-create", "GET", SIGNED_IN),
+    line("organization-create", "POST", SIGNED_IN),
+    line("invitation", "GET", ANYBODY),
+    line("invitation", "POST", SIGNED_IN),
+    line("organization", "GET", VIEWER),
+    line("organization-settings", "GET", VIEWER),
+    line("organization-settings", "POST", ADMIN),
+    line("organization-leave", "POST", VIEWER),
+    line("member-list", "GET", VIEWER),
+    line("member-list", "POST", ADMIN),
+    line("member-role", "POST", ADMIN),
+    line("member-remove", "POST", ADMIN),
+    line("invitation-revoke", "POST", ADMIN),
+    line("audit", "GET", VIEWER),
+    line("project-create", "GET", ADMIN),
+    line("project-create", "POST", ADMIN),
+    line("project", "GET", VIEWER),
+    line("project-settings", "GET", VIEWER),
+    line("project-settings", "POST", ADMIN),
+    line("key-list", "GET", VIEWER),
+    line("key-create", "GET", DEVELOPER),
+    line("key-create", "POST", DEVELOPER),
+    line("key-revoke", "POST", DEVELOPER),
+    line("job-list", "GET", VIEWER),
+    line("job", "GET", VIEWER),
+    line("job-cancel", "POST", DEVELOPER),
+    line("dataset-list", "GET", VIEWER),
+    line("dataset-create", "GET", DEVELOPER),
+    line("dataset-create", "POST", DEVELOPER),
+    line("dataset", "GET", VIEWER),
+    line("dataset-version", "GET", VIEWER, version="dataset_version"),
+    line("dataset-version-file", "GET", VIEWER, version="dataset_version"),
+    line("model-list", "GET", VIEWER),
+    line("model-create", "GET", DEVELOPER),
+    line("model-create", "POST", DEVELOPER),
+    line("model", "GET", VIEWER),
+    line("model-version-upload", "GET", DEVELOPER),
+    line("model-version-upload", "POST", DEVELOPER),
+    line("model-version", "GET", VIEWER),
+    line("model-version-check", "POST", DEVELOPER),
+    line("artifact-file", "GET", VIEWER),
+    line("run-list", "GET", VIEWER),
+    line("run-create", "GET", DEVELOPER),
+    line("run-create", "POST", DEVELOPER),
+    line("run-spec", "POST", DEVELOPER),
+    line("run", "GET", VIEWER),
+    line("deployment-list", "GET", VIEWER),
+    line("deployment-create", "GET", DEVELOPER),
+    line("deployment-create", "POST", DEVELOPER),
+    line("deployment", "GET", VIEWER),
+    line("deployment", "POST", DEVELOPER),
+    line("deployment-rollback", "POST", DEVELOPER),
+    line("signing", "GET", VIEWER),
+    line("signing-rotate", "POST", ADMIN),
+    line("signing-root", "GET", VIEWER),
+    line("installation-list", "GET", VIEWER),
+    line("installation", "GET", VIEWER),
+    line("analytics", "GET", VIEWER),
+    # --- The team API ---
+    line("api-organization-list", "GET", SIGNED_IN),
+    line("api-organization-list", "POST", SIGNED_IN),
+    line("api-organization", "GET", VIEWER),
+    line("api-organization", "PATCH", ADMIN),
+    line("api-project-list", "GET", VIEWER),
+    line("api-project-list", "POST", ADMIN),
+    line("api-member-list", "GET", VIEWER),
+    line("api-member", "GET", VIEWER),
+    line("api-member", "PATCH", ADMIN),
+    line("api-member", "DELETE", ADMIN),
+    line("api-invitation-list", "GET", ADMIN),
+    line("api-invitation-list", "POST", ADMIN),
+    line("api-invitation", "DELETE", ADMIN),
+    line("api-audit", "GET", VIEWER),
+    line("api-project", "GET", VIEWER, READ),
+    line("api-project", "PATCH", ADMIN),
+    line("api-key-list", "GET", VIEWER),
+    line("api-key-list", "POST", DEVELOPER),
+    line("api-key", "GET", VIEWER),
+    line("api-key", "DELETE", DEVELOPER),
+    line("api-job-list", "GET", VIEWER, READ),
+    line("api-job", "GET", VIEWER, READ),
+    line("api-job-events", "GET", VIEWER, READ),
+    line("api-job-cancel", "POST", DEVELOPER, TRAINING),
+    line("api-upload-list", "POST", DEVELOPER, DATASETS, data={"purpose": "dataset", "filename": "a.zip", "size": 1}),
+    line("api-upload", "GET", VIEWER, READ),
+    line("api-upload", "DELETE", DEVELOPER, DATASETS),
+    line("api-upload-complete", "POST", DEVELOPER, DATASETS),
+    line("api-dataset-list", "GET", VIEWER, READ),
+    line("api-dataset-list", "POST", DEVELOPER, DATASETS),
+    line("api-dataset", "GET", VIEWER, READ),
+    line("api-dataset-version-list", "GET", VIEWER, READ),
+    line("api-dataset-version-list", "POST", DEVELOPER, DATASETS),
+    line("api-dataset-version", "GET", VIEWER, READ, version="dataset_version"),
+    line("api-dataset-version-file", "GET", VIEWER, READ, version="dataset_version"),
+    line("api-model-list", "GET", VIEWER, READ),
+    line("api-model-list", "POST", DEVELOPER, MODELS),
+    line("api-model", "GET", VIEWER, READ),
+    line("api-model-version-list", "GET", VIEWER, READ),
+    line("api-model-version-list", "POST", DEVELOPER, MODELS),
+    line("api-model-version", "GET", VIEWER, READ),
+    line("api-model-version-check", "POST", DEVELOPER, MODELS),
+    line("api-artifact-file", "GET", VIEWER, READ),
+    line("api-run-list", "GET", VIEWER, READ),
+    line("api-run-list", "POST", DEVELOPER, TRAINING),
+    line("api-run", "GET", VIEWER, READ),
+    line("api-deployment-list", "GET", VIEWER, READ),
+    line("api-deployment-list", "POST", DEVELOPER, DEPLOYMENTS),
+    line("api-deployment", "GET", VIEWER, READ),
+    line("api-revision-list", "GET", VIEWER, READ),
+    line("api-rollback", "POST", DEVELOPER, DEPLOYMENTS),
+    line("api-installation-list", "GET", VIEWER, READ),
+    line("api-analytics", "GET", VIEWER, READ),
+    line("api-version-analytics", "GET", VIEWER, READ),
+    # --- The device API ---
+    line("device-manifest", "GET", DEVICE, query="installation=01890a5d-ac96-774b-bcce-b302099a8057"),
+    line("device-root", "GET", DEVICE),
+    line("device-model-file", "GET", DEVICE),
+    line("device-events", "POST", DEVICE),
+]
+
+# Addresses without a line, and why.
+EXCLUDED = {
+    "admin/": "operators only; Django admin asks for is_staff by itself (tests/console/test_admin.py)",
+    "accounts/": "sign-in itself, by django-allauth (tests/accounts)",
+    "api/schema/": "what the API looks like is no secret",
+    "api/docs/": "what the API looks like is no secret",
+    "files/": "a signed link is its own permission, for one file (tests/projects/test_file_links.py)",
+}

@@ -1,0 +1,219 @@
+"""Two organizations with one row of every kind in a project each: what URLs are filled from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+import yaml
+from django.core.files.base import ContentFile
+from django.utils import timezone
+
+from apps.accounts.models import Invitation, Membership, Organization, Role, User
+from apps.analytics.models import Event
+from apps.datasets.models import Dataset, DatasetVersion, Upload
+from apps.delivery.models import Installation, InstalledModel
+from apps.delivery.services import publish
+from apps.jobs.models import Job, JobEvent
+from apps.models.models import Artifact, ModelVersion, RegisteredModel
+from apps.projects.access import Access
+from apps.projects.audit import record
+from apps.projects.authentication import hash_secret
+from apps.projects.models import ApiKey, Project, Scope
+from apps.projects.storage import storage
+from apps.training.models import TrainedModel, TrainingRun
+from ml.specs import TrainingSpec
+
+PATH = "dataset.json"
+SPEC = {
+    "experiment_name": "digits",
+    "task": {"type": "classification", "label": "label", "num_classes": 2},
+    "features": [{"name": "image", "type": "image", "shape": [8, 8, 1]}],
+    "students": [{"id": "small", "model_type": "projection", "params": {"projections": 8, "bits": 4}}],
+}
+
+
+@dataclass(frozen=True)
+class World:
+    """One tenant. `rows`: parameter of a URL → its value; `people`: one for each role; `keys`: name → secret."""
+
+    project: Project
+    rows: dict[str, Any]
+    people: dict[Role, User]
+    keys: dict[str, str]
+
+
+def make_world(slug: str) -> World:
+    organization = Organization.objects.create(name=slug.title(), slug=slug, quota_bytes=2**30)
+    people = {role: _member(organization, role) for role in Role}
+    project = Project.across_tenants.create(organization=organization, name=f"{slug} reader", slug=f"{slug}-reader")
+    access = Access(people[Role.OWNER], organization, Role.OWNER, project)
+    token = f"token-of-{slug}"
+    invitation = Invitation.objects.create(
+        organization=organization,
+        email=f"invited@{slug}.example",
+        role=Role.VIEWER,
+        token_hash=hash_secret(token),
+        expires_at=timezone.now() + timedelta(days=1),
+    )
+    record(access, "project.looked_at", project)
+
+    dataset_version = _dataset_version(project)
+    version = _model_version(project, dataset_version)
+    revision = publish(access=access, model=version.model, version=version)
+    run = TrainingRun.across_tenants.create(
+        project=project,
+        number=1,
+        name="First",
+        dataset_version=dataset_version,
+        model=version.model,
+        spec=TrainingSpec.model_validate(SPEC).model_dump(mode="json"),
+        spec_yaml=yaml.safe_dump(SPEC),
+        job=_job(project, Job.Kind.TRAIN),
+    )
+    TrainedModel.across_tenants.create(
+        project=project, run=run, role=TrainedModel.Role.STUDENT, spec_id="small", version=version
+    )
+    installation = _installation(project, version)
+    scopes = list(Scope.values)
+    keys = {
+        "device": _key(project, ApiKey.Kind.DEVICE, f"dk_{slug}", []),
+        "revoked": _key(project, ApiKey.Kind.SERVER, f"sk_{slug}_revoked", scopes, revoked=True),
+        "": _key(project, ApiKey.Kind.SERVER, f"sk_{slug}", []),
+        "all": _key(project, ApiKey.Kind.SERVER, f"sk_{slug}_all", scopes),
+    }
+    for scope in scopes:
+        others = [other for other in scopes if other != scope]
+        keys[scope] = _key(project, ApiKey.Kind.SERVER, f"sk_{slug}_{scope}", [scope])
+        keys[f"all but {scope}"] = _key(project, ApiKey.Kind.SERVER, f"sk_{slug}_but_{scope}", others)
+    rows = {
+        "organization": slug,
+        "project": project.slug,
+        "project_id": project.pk,
+        "member": organization.memberships.get(role=Role.LABELER).pk,
+        "invitation": invitation.pk,
+        "token": token,
+        "key": ApiKey.objects.for_project(project).get(kind=ApiKey.Kind.DEVICE).pk,
+        "job": run.job_id,
+        "upload": _upload(project, Upload.Purpose.DATASET, Upload.State.WAITING).pk,
+        "dataset": dataset_version.dataset_id,
+        "dataset_version": dataset_version.pk,
+        "path": PATH,
+        "model": version.model_id,
+        "version": version.pk,
+        "artifact": Artifact.objects.for_project(project).get().pk,
+        "run": run.pk,
+        "deployment": revision.deployment_id,
+        "revision": revision.pk,
+        "number": 1,
+        "installation": installation.pk,
+    }
+    return World(project, rows, people, keys)
+
+
+def _member(organization: Organization, role: Role) -> User:
+    user = User.objects.create(email=f"{role.value}@{organization.slug}.example", password="!")
+    Membership.objects.create(organization=organization, user=user, role=role)
+    return user
+
+
+def _key(project: Project, kind: ApiKey.Kind, secret: str, scopes: list[str], *, revoked: bool = False) -> str:
+    ApiKey.across_tenants.create(
+        project=project,
+        name=secret,
+        kind=kind,
+        prefix=secret[:11],
+        secret_hash=hash_secret(secret),
+        scopes=scopes,
+        revoked_at=timezone.now() if revoked else None,
+    )
+    return secret
+
+
+def _job(project: Project, kind: Job.Kind) -> Job:
+    job = Job.across_tenants.create(project=project, kind=kind, title=f"A job to {kind}", last_sequence=1)
+    JobEvent.across_tenants.create(
+        project=project, job=job, sequence=1, kind=JobEvent.Kind.LOG, data={"level": "info", "message": "hello"}
+    )
+    return job
+
+
+def _upload(project: Project, purpose: Upload.Purpose, state: Upload.State) -> Upload:
+    return Upload.across_tenants.create(
+        project=project,
+        purpose=purpose,
+        state=state,
+        filename="file",
+        size=1,
+        storage_key=f"access/{uuid4()}",
+        expires_at=timezone.now() + timedelta(days=1),
+    )
+
+
+def _dataset_version(project: Project) -> DatasetVersion:
+    prefix = f"access/{uuid4()}"
+    storage().save(f"{prefix}/{PATH}", ContentFile(b"{}"))
+    return DatasetVersion.across_tenants.create(
+        project=project,
+        dataset=Dataset.across_tenants.create(project=project, name="Digits", slug="digits"),
+        number=1,
+        state=DatasetVersion.State.READY,
+        upload=_upload(project, Upload.Purpose.DATASET, Upload.State.USED),
+        job=_job(project, Job.Kind.IMPORT),
+        storage_prefix=prefix,
+        files=[{"path": PATH, "bytes": 2, "sha256": "0" * 64}],
+        feature={"name": "image", "type": "image", "shape": [8, 8, 1]},
+        classes=["0", "1"],
+        num_examples=4,
+        splits={"train": 2, "validation": 1, "test": 1},
+        class_counts={"train": {"0": 1, "1": 1}, "validation": {"0": 1}, "test": {"1": 1}},
+    )
+
+
+def _model_version(project: Project, dataset_version: DatasetVersion) -> ModelVersion:
+    version = ModelVersion.across_tenants.create(
+        project=project,
+        model=RegisteredModel.across_tenants.create(project=project, name="Digits", slug="digits"),
+        number=1,
+        state=ModelVersion.State.READY,
+        origin=ModelVersion.Origin.UPLOADED,
+        dataset_version=dataset_version,
+        upload=_upload(project, Upload.Purpose.MODEL, Upload.State.USED),
+        check_job=_job(project, Job.Kind.CHECK),
+        compatibility={"ok": True, "metadata": {"task": "classification"}},
+        min_runtime="2.17.0",
+    )
+    Artifact.across_tenants.create(
+        project=project,
+        version=version,
+        kind=Artifact.Kind.TFLITE,
+        filename="model.tflite",
+        storage_key=storage().save(f"access/{uuid4()}.tflite", ContentFile(b"TFL3")),
+        bytes=4,
+        sha256="0" * 64,
+    )
+    return version
+
+
+def _installation(project: Project, version: ModelVersion) -> Installation:
+    installation = Installation.across_tenants.create(project=project, key=uuid4())
+    InstalledModel.across_tenants.create(
+        project=project,
+        installation=installation,
+        model=version.model,
+        version=version,
+        state=InstalledModel.State.LOADED,
+        updated_at=timezone.now(),
+    )
+    Event.across_tenants.create(
+        project=project,
+        key=uuid4(),
+        installation=installation,
+        type=Event.Type.LOADED,
+        model=version.model,
+        version=version,
+        occurred_at=timezone.now(),
+    )
+    return installation
