@@ -9,6 +9,8 @@ import pytest
 
 from apps.accounts.models import Role, User
 from apps.jobs import child, handlers, supervise
+from apps.jobs.events import NewEvent
+from apps.jobs.leases import Lease, take
 from apps.jobs.models import Job, JobEvent
 from apps.jobs.services import create_job
 from apps.projects.access import Access
@@ -16,6 +18,17 @@ from apps.projects.models import Project
 from tests.jobs.scripted.handler import FAKE_ENGINE, ScriptedHandler, link
 
 RESULT = ["result", {"answer": 42}]
+
+
+def begin(job: Job) -> Lease:
+    """Take the job as a worker would, without doing its work."""
+    taken = take(job.pk)
+    assert taken is not None
+    return taken[1]
+
+
+def log_line(message: str, level: str = "info") -> NewEvent:
+    return NewEvent(JobEvent.Kind.LOG, {"level": level, "message": message})
 
 
 @pytest.fixture

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from apps.jobs.leases import keep, take
-from apps.jobs.models import Job
-from apps.jobs.reports import NewEvent
+from apps.jobs.events import NewEvent
+from apps.jobs.leases import keep
+from apps.jobs.models import Job, JobEvent
 from apps.jobs.services import create_job
 from apps.projects.models import AuditEntry
+from tests.jobs.conftest import begin, log_line
 
 pytestmark = pytest.mark.django_db
 
@@ -51,7 +52,7 @@ def test_the_list_costs_the_same_however_long(api_of, server_key, url, make_job,
 
 def test_the_list_can_be_narrowed(api_of, viewer, url, make_job):
     running, _ = make_job(), make_job()
-    take(running.pk)
+    begin(running)
     client = api_of(viewer)
     assert [row["id"] for row in client.get(url, {"state": "running"}).json()["results"]] == [str(running.pk)]
     assert client.get(url, {"kind": "train"}).json()["results"] == []
@@ -77,8 +78,8 @@ def test_a_job_in_full(api_of, viewer, url, job):
 
 
 def test_events_come_in_order_and_go_on_after_a_number(api_of, viewer, url, job):
-    _, lease = take(job.pk)
-    keep(lease, [NewEvent("log", {"level": "info", "message": "one"}), NewEvent("metrics", {"step": 1, "values": {}})])
+    lease = begin(job)
+    keep(lease, [log_line("one"), NewEvent(JobEvent.Kind.METRICS, {"step": 1, "values": {}})])
     client = api_of(viewer)
     body = client.get(f"{url}/{job.pk}/events").json()
     assert [event["sequence"] for event in body["results"]] == [1, 2, 3, 4]
@@ -102,7 +103,7 @@ class TestCancel:
         assert AuditEntry.objects.get(action="job.cancelled").target_id == str(job.pk)
 
     def test_a_running_job_is_asked_to_stop_once(self, api_of, developer, url, job):
-        take(job.pk)
+        begin(job)
         client = api_of(developer)
         answer = client.post(f"{url}/{job.pk}/cancel")
         assert (answer.status_code, answer.json()["state"]) == (200, "running")

@@ -16,16 +16,17 @@ from django.test import Client
 from apps.accounts.models import Membership
 from apps.jobs import consumers
 from apps.jobs.events import NewEvent
-from apps.jobs.leases import Progress, held, keep, take
-from apps.jobs.models import Job
+from apps.jobs.leases import Lease, Progress, held, keep
+from apps.jobs.models import Job, JobEvent
 from apps.jobs.states import move
+from tests.jobs.conftest import begin, log_line
 from tests.jobs.websocket import Socket
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
-def job(make_job) -> Job:
+def job(make_job):
     return make_job()
 
 
@@ -61,7 +62,7 @@ def sequences(messages: list[dict[str, Any]]) -> list[int]:
 
 
 @transaction.atomic
-def finish(lease) -> None:
+def finish(lease: Lease) -> None:
     move(held(lease), Job.State.SUCCEEDED)
 
 
@@ -69,9 +70,9 @@ async def test_a_watcher_gets_everything_and_is_let_go_at_the_end(job, viewer, c
     socket = await connect(job, viewer)
     first = await heard(socket, "queued")
     assert sequences(first) == [1]
-    _, lease = await database_sync_to_async(take)(job.pk)
+    lease = await database_sync_to_async(begin)(job)
     second = await heard(socket, "running")
-    event = NewEvent("metrics", {"step": 5, "values": {"trainer/loss": 0.25}})
+    event = NewEvent(JobEvent.Kind.METRICS, {"step": 5, "values": {"trainer/loss": 0.25}})
     await database_sync_to_async(keep)(lease, [event], Progress(0.5, "training", 60))
     third = [await socket.receive(), await socket.receive()]
     assert third[0]["events"][0]["data"] == event.data
@@ -84,8 +85,8 @@ async def test_a_watcher_gets_everything_and_is_let_go_at_the_end(job, viewer, c
 
 
 async def test_whoever_comes_back_gets_what_they_missed(job, viewer, connect):
-    _, lease = await database_sync_to_async(take)(job.pk)
-    await database_sync_to_async(keep)(lease, [NewEvent("log", {"message": str(index)}) for index in range(1200)])
+    lease = await database_sync_to_async(begin)(job)
+    await database_sync_to_async(keep)(lease, [log_line(str(index)) for index in range(1200)])
     await database_sync_to_async(finish)(lease)
     socket = await connect(job, viewer, "after=100")
     assert sequences(await heard(socket, "succeeded")) == list(range(101, 601))
@@ -98,7 +99,7 @@ async def test_a_lost_wake_up_costs_a_second(job, viewer, connect, monkeypatch):
     monkeypatch.setattr("apps.jobs.events.wake", lambda job_id: None)
     socket = await connect(job, viewer)
     await heard(socket, "queued")
-    await database_sync_to_async(take)(job.pk)
+    await database_sync_to_async(begin)(job)
     start = asyncio.get_running_loop().time()
     await heard(socket, "running")
     assert asyncio.get_running_loop().time() - start < 3

@@ -8,11 +8,10 @@ import re
 import pytest
 from django.utils import timezone
 
-from apps.jobs.events import NewEvent
-from apps.jobs.leases import Progress, keep, take
+from apps.jobs.leases import Progress, keep
 from apps.jobs.models import Job
 from apps.jobs.worker import run_job
-from tests.jobs.conftest import RESULT
+from tests.jobs.conftest import RESULT, begin, log_line
 
 pytestmark = pytest.mark.django_db
 BASE = "/o/acme/p/reader/jobs/"
@@ -32,7 +31,7 @@ class TestList:
 
     def test_it_shows_state_progress_and_who(self, page_of, viewer, make_job):
         job = make_job()
-        _, lease = take(job.pk)
+        lease = begin(job)
         keep(lease, [], Progress(0.42, "training", 95))
         response = page_of(viewer).get(BASE)
         said = text(response)
@@ -81,8 +80,8 @@ class TestList:
 class TestPage:
     def test_a_running_job(self, page_of, developer, make_job):
         job = make_job()
-        _, lease = take(job.pk)
-        keep(lease, [NewEvent("log", {"level": "warning", "message": "<b>hot</b>"})], Progress(0.5, "epoch 2", 30))
+        lease = begin(job)
+        keep(lease, [log_line("<b>hot</b>", "warning")], Progress(0.5, "epoch 2", 30))
         response = page_of(developer).get(f"{BASE}{job.pk}/")
         said = text(response)
         for part in (
@@ -149,7 +148,7 @@ class TestCancel:
 
     def test_a_running_job_takes_a_moment(self, page_of, developer, make_job):
         job = make_job()
-        take(job.pk)
+        begin(job)
         said = text(page_of(developer).post(f"{BASE}{job.pk}/cancel/", follow=True))
         assert "The job is being stopped" in said
         assert "Stopping…" in said

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from uuid import UUID
+
 import pytest
 from django.db import transaction
 from django_q.models import OrmQ
@@ -8,11 +10,12 @@ from django_q.signing import SignedPackage
 from apps.errors import Refused
 from apps.jobs import events, services
 from apps.jobs.events import NewEvent, append
-from apps.jobs.leases import keep, take
+from apps.jobs.leases import keep
 from apps.jobs.models import Job, JobEvent
 from apps.jobs.services import cancel_job, create_follow_up, create_job
 from apps.jobs.states import NEXT, IllegalTransition, move
 from apps.projects.models import AuditEntry
+from tests.jobs.conftest import begin
 
 pytestmark = pytest.mark.django_db
 
@@ -79,7 +82,7 @@ class TestCancel:
     def test_a_job_whose_worker_died_is_cancelled_at_once(self, create, access, settings):
         settings.JOB_LEASE_S = -1
         job = create()
-        take(job.pk)
+        begin(job)
         assert cancel_job(access=access, job=job).state == "cancelled"
         assert AuditEntry.objects.filter(action="test.failed").count() == 1
 
@@ -113,7 +116,7 @@ class TestEvents:
 
     def test_a_write_that_fails_leaves_no_gap(self, create, story):
         job = create()
-        _, lease = take(job.pk)
+        lease = begin(job)
         with pytest.raises(TypeError, match="not JSON serializable"):
             keep(lease, [NewEvent(JobEvent.Kind.LOG, {"message": object()})])
         keep(lease, [NewEvent(JobEvent.Kind.LOG, {"message": "good"})])
@@ -121,7 +124,7 @@ class TestEvents:
 
     @pytest.mark.django_db(transaction=True)
     def test_watchers_are_woken_after_the_commit_only(self, create, monkeypatch):
-        woken = []
+        woken: list[UUID] = []
         monkeypatch.setattr(events, "wake", woken.append)
         with transaction.atomic():
             job = create()

@@ -8,10 +8,12 @@ class ScriptedConfig(AppConfig):
     label = "scripted"
 
     def ready(self) -> None:
-        from apps.jobs import child, handlers, supervise
+        from apps.jobs import child, handlers, housekeeping, supervise
         from apps.jobs.models import Job
+        from apps.jobs.sweep import sweep
         from tests.jobs.scripted.handler import FAKE_ENGINE, ScriptedHandler, link
 
         child.ENGINE_PATH = FAKE_ENGINE
         supervise.GRACE_S = 1.0
         handlers.register(Job.Kind.CHECK, ScriptedHandler(), link=link)
+        housekeeping.register("sweep jobs", 0.5, sweep)

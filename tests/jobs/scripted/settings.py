@@ -2,8 +2,7 @@
 
 from config.settings import *  # noqa: F403
 from config.settings import INSTALLED_APPS as PLATFORM_APPS
-from config.settings import Q_CLUSTER
 
 INSTALLED_APPS = [*PLATFORM_APPS, "tests.jobs.scripted.apps.ScriptedConfig"]
+ROOT_URLCONF = "tests.jobs.scripted.urls"
 JOB_LEASE_S = 3
-Q_CLUSTER = {**Q_CLUSTER, "poll": 0.2}
