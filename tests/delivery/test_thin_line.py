@@ -6,6 +6,7 @@ import hashlib
 from datetime import UTC, datetime
 from uuid import uuid4
 
+import httpx
 from tuf.api.metadata import Metadata, Root, Targets  # type: ignore[attr-defined]
 
 
@@ -29,7 +30,8 @@ def test_from_publishing_to_the_figures(api_of, project, server_key, device_key,
     assert target.path == f"digits/{version.pk}.tflite"
 
     file = device.get(target.custom["url"])
-    content = b"".join(file.streaming_content) if file.streaming else file.content
+    content = b"".join(file.streaming_content) if file.streaming else httpx.get(file["Location"]).content
+    file.close()
     assert hashlib.sha256(content).hexdigest() == target.hashes["sha256"]
 
     events = [
