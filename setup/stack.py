@@ -74,7 +74,7 @@ def programs(parts: Sequence[str], environment: Mapping[str, str], *, host: str,
     """Return the programs of `parts`, out of PARTS."""
     serve = [str(PYTHON), "-m", "uvicorn", "config.asgi:application", "--app-dir", "platform", "--host", host]
     serve += ["--port", str(port), "--timeout-graceful-shutdown", "5", "--no-access-log", "--log-level", "warning"]
-    commands = {"web": serve, "worker": [str(PYTHON), "manage.py", "qcluster"]}
+    commands = {"web": serve, "worker": [str(PYTHON), "manage.py", "work"]}
     return [Program(part, commands[part], environment, ROOT) for part in parts]
 
 

@@ -53,7 +53,7 @@ def test_web_and_worker_start_without_tensorflow_and_end_together(environment, p
         processes = belonging_to(os.getpid())
         commands = {pid: Path(f"/proc/{pid}/cmdline").read_text().split("\0") for pid in processes}
         web = [pid for pid, command in commands.items() if "uvicorn" in command]
-        workers = [pid for pid, command in commands.items() if "qcluster" in command]
+        workers = [pid for pid, command in commands.items() if "work" in command]
         assert len(web) == 1
         assert len(workers) >= 4  # the cluster, its guard, its pusher, its monitor and at least one that does jobs
         # Every extension module of a process is mapped into it, so this sees what was imported, however it was.
@@ -69,7 +69,7 @@ def test_a_worker_that_dies_ends_the_web_server_and_tells(environment, port):
         stack.wait_ready()
         wait_for_workers(stack.log)
         processes = belonging_to(os.getpid())
-        cluster = min(pid for pid in processes if "qcluster" in Path(f"/proc/{pid}/cmdline").read_text())
+        cluster = min(pid for pid in processes if "manage.py\0work" in Path(f"/proc/{pid}/cmdline").read_text())
         os.kill(cluster, signal.SIGKILL)
         assert stack.wait() == 128 + signal.SIGKILL
         assert "worker ended with status 137" in stack.log.read_text()
