@@ -64,9 +64,10 @@ class Pipeline:
                 lowest = min(lowest, int(tf.reduce_min(labels)))
                 highest = max(highest, int(tf.reduce_max(labels)))
         except (tf.errors.InvalidArgumentError, tf.errors.DataLossError) as error:
-            raise RefusedError(
-                "broken_example", f"An example of the train split can't be read: {str(error.message)[:300]}"
-            ) from None
+            raise _broken_example(str(error.message)) from None
+        except UnicodeDecodeError as error:
+            # TensorFlow repeats the record's bytes in its message, and fails to make that a text.
+            raise _broken_example(error.object.decode("ascii", "replace")) from None
         check_label(lowest, self.info)
         check_label(highest, self.info)
         if count == 0:
@@ -96,3 +97,8 @@ class Pipeline:
             fn_output_signature=tf.TensorSpec(self.info.feature.shape, tf.uint8),
         )
         return images, fields[self.info.label]
+
+
+def _broken_example(reason: str) -> RefusedError:
+    printable = "".join(character if character.isprintable() else "?" for character in reason[:300])
+    return RefusedError("broken_example", f"An example of the train split can't be read: {printable}")

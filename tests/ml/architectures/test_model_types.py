@@ -91,7 +91,7 @@ def test_every_activation_has_a_form_in_builtin_operators(tensorflow, tmp_path, 
     from ml.conversion.parity import check_parity
 
     model_type = MODEL_TYPES["feed_forward"]
-    model = model_type.build(model_type.params(units=[8]), context("model", activation, (4, 4, 1)))
+    model = model_type.build(model_type.params.model_validate({"units": [8]}), context("model", activation, (4, 4, 1)))
     path = tmp_path / "model.tflite"
     path.write_bytes(convert(Serving(model), "image", (4, 4, 1), tmp_path / "work"))
     images = np.random.default_rng(0).integers(0, 256, (20, 4, 4, 1), dtype=np.uint8)

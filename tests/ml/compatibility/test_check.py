@@ -174,7 +174,7 @@ def test_a_file_that_crashes_the_runtime_is_a_result(trained, tmp_path):
     """Whatever a damaged file does to LiteRT, it does to a process of its own."""
     content = bytearray((trained.out / "dense" / "model.tflite").read_bytes())
     generator = np.random.default_rng(1)
-    seen = set()
+    seen: set[str] = set()
     for _ in range(6):
         damaged = np.frombuffer(bytes(content), np.uint8).copy()
         damaged[generator.integers(len(content) * 3 // 4, len(content), 200)] ^= 0xFF

@@ -26,7 +26,7 @@ def test_a_missing_split_is_refused(tmp_path):
 def test_a_label_outside_of_the_class_list_is_refused(tmp_path, digits_dataset):
     with (tmp_path / "test.tfrecord").open("wb") as file:
         write_record(file, Example(b"", 10, "x").encode())
-    with pytest.raises(RefusedError, match="Received: 10. Accepted: 0 to 9"):
+    with pytest.raises(RefusedError, match=r"Received: 10\. Accepted: 0 to 9"):
         list(read_examples(tmp_path, "test", DatasetInfo.read(digits_dataset)))
 
 

@@ -12,19 +12,19 @@ pytestmark = pytest.mark.engine
 
 
 def declared(**trainer: object) -> TrainingSpec:
+    base: dict[str, object] = {
+        "id": "teacher",
+        "model_type": "cnn",
+        "params": {"filters": [16, 16], "units": [32]},
+        "load_checkpoint": "trainer.zip",
+    }
     return TrainingSpec.parse(
         {
             "experiment_name": "again",
             "task": {"num_classes": 10},
             "features": [{"shape": [8, 8, 1]}],
             "hyperparameters": {"learning_rate": 0.05, "batch_size": 16},
-            "trainer": {
-                "id": "teacher",
-                "model_type": "cnn",
-                "params": {"filters": [16, 16], "units": [32]},
-                "load_checkpoint": "trainer.zip",
-                **trainer,
-            },
+            "trainer": base | trainer,
             "students": [{"id": "small", "model_type": "feed_forward", "params": {"units": [8]}}],
         }
     )

@@ -16,7 +16,8 @@ LABELS = np.array([0, 1, 2, 3, 1, 1])
 
 def softmax(logits: np.ndarray) -> np.ndarray:
     shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return shifted / shifted.sum(axis=1, keepdims=True)
+    normalized: np.ndarray = shifted / shifted.sum(axis=1, keepdims=True)
+    return normalized
 
 
 def slow_label_loss(logits: np.ndarray) -> float:
@@ -85,7 +86,7 @@ def test_the_gradient_equals_differences(tensorflow, kind, temperature):
             for sign in (1, -1):
                 logits = [TRAINER.copy(), STUDENT.copy()]
                 logits[which][index] += sign * step
-                values.append(slow_total(*logits, settings))
+                values.append(slow_total(logits[0], logits[1], settings))
             assert found[which][index] == pytest.approx((values[0] - values[1]) / (2 * step), abs=2e-5)
 
 
