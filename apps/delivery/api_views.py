@@ -5,14 +5,21 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import extend_schema
 from rest_framework import serializers, status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.accounts.models import Role
 from apps.delivery.models import Deployment, DeploymentRevision, Installation
-from apps.delivery.serializers import DeploymentOut, InstallationOut, PublishIn, RevisionOut, RollbackIn
+from apps.delivery.serializers import (
+    DeploymentOut,
+    InstallationListIn,
+    InstallationOut,
+    PublishIn,
+    RevisionOut,
+    RollbackIn,
+)
 from apps.delivery.services import publish, rollback
 from apps.models.models import ModelVersion, RegisteredModel
 from apps.projects.access import Access, ProjectAPIView
@@ -73,15 +80,12 @@ class Rollback(ProjectAPIView):
 
 
 class InstallationList(ProjectAPIView):
-    @extend_schema(
-        responses=InstallationOut(many=True),
-        parameters=[OpenApiParameter("version", UUID, description="Only devices that have this version now.")],
-    )
+    @extend_schema(parameters=[InstallationListIn], responses=InstallationOut(many=True))
     def get(self, request: Request, project: UUID) -> Response:
+        query = _valid(InstallationListIn(data=request.query_params))
         installations = self.access.query(Installation).for_page()
-        if version := request.query_params.get("version"):
-            wanted = serializers.UUIDField().run_validation(version)
-            installations = installations.filter(models__version=wanted)
+        if "version" in query:
+            installations = installations.filter(models__version=query["version"])
         return self.get_paginated_response(InstallationOut(self.paginate_queryset(installations), many=True).data)
 
 

@@ -21,6 +21,10 @@ class RollbackIn(serializers.Serializer[None]):
     note = serializers.CharField(max_length=MAX_NOTE, required=False, allow_blank=True, default="")
 
 
+class InstallationListIn(serializers.Serializer[None]):
+    version = serializers.UUIDField(required=False, help_text="Only devices that have this version now.")
+
+
 class PublishedVersionOut(serializers.ModelSerializer[ModelVersion]):
     class Meta:
         model = ModelVersion
