@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from botocore.config import Config
 from django.core.exceptions import ImproperlyConfigured
 
 
@@ -37,16 +38,31 @@ def storage_from_url(url: str, data_dir: Path) -> FileStorage:
     unknown = set(query) - {"region", "secure"}
     if unknown:
         raise ImproperlyConfigured(f"{accepted}. Unknown: {', '.join(sorted(unknown))}.")
-    secure = query.get("secure", "true").lower() in {"1", "true", "yes"}
-    origin = f"{'https' if secure else 'http'}://{parts.hostname}{f':{parts.port}' if parts.port else ''}"
+    secure = query.get("secure", "true").lower()
+    if secure not in {"true", "false"}:
+        raise ImproperlyConfigured(f"{accepted}. secure is true or false. Received: {secure!r}.")
+    try:
+        port = f":{parts.port}" if parts.port else ""
+    except ValueError as error:
+        raise ImproperlyConfigured(f"{accepted}. The port is no number: {error}.") from error
+    origin = f"{'https' if secure == 'true' else 'http'}://{parts.hostname}{port}"
     options = {
         "access_key": unquote(parts.username),
         "secret_key": unquote(parts.password),
         "bucket_name": bucket,
         "endpoint_url": origin,
         "region_name": query.get("region", "us-east-1"),
-        "addressing_style": "path",
-        "signature_version": "s3v4",
+        "client_config": Config(
+            s3={"addressing_style": "path"},
+            signature_version="s3v4",
+            connect_timeout=10,
+            read_timeout=60,
+            retries={"mode": "standard", "max_attempts": 4},
+            # Newer checksums only where the protocol demands them: presigned links would ask them of every client, and
+            # not every compatible store knows them.
+            request_checksum_calculation="when_required",
+            response_checksum_validation="when_required",
+        ),
         "file_overwrite": True,
         "querystring_auth": True,
         "default_acl": None,

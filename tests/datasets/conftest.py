@@ -37,6 +37,14 @@ def zipped(files: Iterable[tuple[str, bytes]]) -> bytes:
     return out.getvalue()
 
 
+@pytest.fixture(autouse=True)
+def _own_folder(settings: Any, tmp_path: Path) -> None:
+    """Local files of a test go with it; in an object store, every test has keys of its own."""
+    if settings.STORAGES["default"]["BACKEND"].endswith("LocalStorage"):
+        local = {**settings.STORAGES["default"], "OPTIONS": {"location": str(tmp_path / "media")}}
+        settings.STORAGES = {**settings.STORAGES, "default": local}
+
+
 @pytest.fixture
 def digits() -> bytes:
     """A zip of 2 classes with 20 different images each."""

@@ -1,7 +1,7 @@
 import threading
 
 import pytest
-from django.db import connection, connections
+from django.db import connections
 
 from apps.accounts.models import Organization
 from apps.errors import Refused
@@ -54,10 +54,9 @@ def test_negative_amounts_are_a_mistake_of_the_caller(organization, call):
         call(organization, -1)
 
 
+@pytest.mark.services
 @pytest.mark.django_db(transaction=True)
 def test_reservations_at_the_same_moment_never_overrun_the_quota():
-    if connection.vendor == "sqlite":
-        pytest.skip("SQLite's test database is in memory, where threads don't wait for each other.")
     Organization.objects.create(name="Acme", slug="acme", quota_bytes=10)
     granted = []
 
