@@ -43,7 +43,8 @@ if _engine == "django.db.backends.sqlite3":
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
     }
 elif _engine == "django.db.backends.postgresql":
-    DATABASES["default"].update({"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True})
+    # Under ASGI a request may run in a thread of its own, which would keep its connection and never use it again.
+    DATABASES["default"]["CONN_MAX_AGE"] = 0
 else:
     raise environ.ImproperlyConfigured(
         f"DATABASE_URL must start with postgres:// or sqlite:///. Received engine: {_engine}"
@@ -217,7 +218,9 @@ if REDIS_URL and not REDIS_URL.startswith(("redis://", "rediss://", "unix://")):
     )
 if REDIS_URL:
     CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}}
-    CHANNEL_LAYERS = {"default": {"BACKEND": "channels_redis.core.RedisChannelLayer", "CONFIG": {"hosts": [REDIS_URL]}}}
+    # The layer waits 5 s for a message at a time; redis-py's own limit of 5 s for an answer would end idle websockets.
+    _layer = {"hosts": [{"address": REDIS_URL, "socket_timeout": 30}]}
+    CHANNEL_LAYERS = {"default": {"BACKEND": "channels_redis.core.RedisChannelLayer", "CONFIG": _layer}}
 else:
     CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
     CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
