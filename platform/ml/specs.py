@@ -45,7 +45,7 @@ ID_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,39}$"
 
 
 def titled(title: str) -> JsonDict:
-    """The title of a field that is a model itself, which pydantic would leave out of the schema."""
+    """The title of a field that is a model itself, which pydantic leaves out of the schema otherwise."""
     return {"title": title}
 
 

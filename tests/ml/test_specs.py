@@ -202,14 +202,15 @@ def test_a_huge_value_is_not_repeated_in_full():
 
 
 def fields_below(schema: dict, root: dict) -> list[dict]:
+    """Every field of the schema. One that is a model itself has the model's title where it has none of its own."""
     found = []
     for name, field in schema.get("properties", {}).items():
-        found.append({"name": name, **field})
         target = field
         while "$ref" in target or "anyOf" in target:
             target = target.get("anyOf", [target])[0]
             if "$ref" in target:
                 target = root["$defs"][target["$ref"].rsplit("/", 1)[1]]
+        found.append({"name": name, "title": target.get("title"), **field})
         found += fields_below(target, root)
     return found
 

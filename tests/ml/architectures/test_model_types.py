@@ -24,7 +24,6 @@ CASES = [
     (
         "depthwise_cnn",
         {"stem": 4, "filters": [8, 8], "head": "flatten", "pool_size": 1, "units": [8]},
-        "relu",
         (6, 5, 3),
     ),
 ]
