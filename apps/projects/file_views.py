@@ -55,10 +55,12 @@ def read_link(token: str) -> Link:
 def file_link(request: HttpRequest, token: str) -> HttpResponseBase:
     """The end of a signed link of local files. Errors come in the APIs' one shape: programs read them."""
     try:
+        if request.method == "PUT":
+            return _receive(request, token)
         link = read_link(token)
         if link.method == "PUT":
-            return _offset_of(link) if request.method == "HEAD" else _receive(request, link)
-        if request.method == "PUT":
+            if request.method == "HEAD":
+                return _offset_of(link)
             raise _wrong_method(link)
         return serve_file(request, link.key, filename=link.filename, content_type=link.content_type)
     except Refused as refused:
@@ -81,12 +83,19 @@ def _offset_of(link: Link) -> HttpResponse:
     return HttpResponse(headers={"Upload-Offset": received, "Upload-Length": link.size, "Cache-Control": "no-store"})
 
 
-def _receive(request: HttpRequest, link: Link) -> HttpResponse:
-    if request.method != "PUT":
+def put_link(token: str) -> tuple[Link, Path]:
+    """What a PUT by `token` may bring, and where to. Raises Refused as `read_link` does, and `wrong_method`."""
+    link = read_link(token)
+    if link.method != "PUT":
         raise _wrong_method(link)
     path = local_path(link.key)
     if path is None:
-        raise Http404("Files are kept in an object store.")
+        raise Refused("invalid_link", "Files are kept in an object store now. Ask for a new link.", status=403)
+    return link, path
+
+
+def _receive(request: HttpRequest, token: str) -> HttpResponse:
+    link, path = put_link(token)
     piece = announced_piece(link.size, request.META.get("CONTENT_LENGTH"), request.headers.get("Content-Range"))
     with Receiver(path, link.size, piece) as receiver:
         while chunk := request.read(BLOCK):
