@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any, ClassVar, Self
+from uuid import UUID
 
 from django.conf import settings
 from django.db import models
@@ -21,6 +22,11 @@ class RegisteredModelQuerySet(TenantQuerySet["RegisteredModel"]):
             newest_number=models.Subquery(newest.values("number")[:1]),
             newest_state=models.Subquery(newest.values("state")[:1]),
         ).order_by("-id")
+
+    def learned_from(self, dataset: UUID) -> Self:
+        """Those with training runs on a version of the dataset, the one of the newest run first."""
+        runs = self.filter(training_runs__dataset_version__dataset=dataset)
+        return runs.annotate(newest_run=models.Max("training_runs__id")).order_by("-newest_run")
 
 
 class RegisteredModel(TenantOwned):

@@ -21,6 +21,8 @@ from apps.projects import audit, quotas
 from apps.projects.access import Access
 
 CHECK_SECONDS = 300
+# Offsets in a flatbuffer have 31 bits.
+MAX_TFLITE_BYTES = 2**31 - 1
 
 
 def register_model(*, access: Access, name: str, slug: str = "", description: str = "") -> RegisteredModel:
@@ -116,6 +118,9 @@ def add_uploaded_version(*, access: Access, model: RegisteredModel, upload: Uplo
         raise _upload_refused(
             "unsupported_model_file", f"Only .tflite files can be uploaded as a version. Received: {upload.filename}."
         )
+    if upload.size > MAX_TFLITE_BYTES:
+        message = f"A .tflite file has at most {quotas.in_words(MAX_TFLITE_BYTES)}. Received: "
+        raise _upload_refused("file_too_large", f"{message}{quotas.in_words(upload.size)}.")
     use_upload(upload)
     version = ModelVersion.across_tenants.create(
         project=access.project,

@@ -15,7 +15,7 @@ from apps.models.files import download_link
 from apps.models.forms import ModelForm, UploadedVersionForm
 from apps.models.models import Artifact, ModelVersion, RegisteredModel
 from apps.models.report import report_of
-from apps.models.services import add_uploaded_version, check_again, register_model
+from apps.models.services import MAX_TFLITE_BYTES, add_uploaded_version, check_again, register_model
 from apps.projects.access import Access, AccessRequest, project_page
 from apps.projects.pages import add_refusal, page_of
 
@@ -70,7 +70,7 @@ def upload_version(request: AccessRequest, model: UUID) -> HttpResponseBase:
         else:
             messages.success(request, f"{version} was uploaded. It is being checked.")
             return _to(request.access, "model-version", version.pk)
-    context = {"model": found, "form": form, "max_bytes": max_upload_bytes()}
+    context = {"model": found, "form": form, "max_bytes": min(max_upload_bytes(), MAX_TFLITE_BYTES)}
     return render(request, "models/version_upload.html", context, status=400 if form.errors else 200)
 
 
@@ -84,6 +84,7 @@ def show_version(request: AccessRequest, version: UUID) -> HttpResponseBase:
         "version": found,
         "model": found.model,
         "report": report_of(found),
+        "artifacts": sorted(found.artifacts.all(), key=lambda artifact: Artifact.Kind.values.index(artifact.kind)),
         "can_write": request.access.allows(Role.DEVELOPER),
     }
     return render(request, "models/version.html", context)

@@ -40,7 +40,7 @@ class RunForm(forms.Form):
     model_name = forms.CharField(max_length=100, required=False, label="Name of the new model")
     spec = forms.CharField(
         label="TrainingSpec",
-        widget=forms.Textarea(attrs={"rows": 28, "class": "code-area", "spellcheck": "false", "wrap": "off"}),
+        widget=forms.Textarea(attrs={"rows": 30, "class": "form-control code-area", "spellcheck": "false"}),
         strip=False,
     )
 

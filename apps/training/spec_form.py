@@ -12,6 +12,8 @@ from apps.training.spec_fields import SpecField, fields_of, model_schema, resolv
 from ml.specs import MODEL_TYPES
 
 MAX_STUDENTS = 16
+# What a person changes first; the other hyperparameters are folded away.
+FIRST = ("hyperparameters.steps", "hyperparameters.batch_size", "hyperparameters.learning_rate")
 
 
 class PlacedProblem(TypedDict):
@@ -71,9 +73,14 @@ class SpecForm:
     students: list[ModelCard]
     students_problems: list[str]
     learning: list[BoundField]
+    learning_further: list[BoundField]
     weights: list[BoundField]
     budget: list[BoundField]
     problems: list[PlacedProblem] = field(default_factory=list)
+
+    @property
+    def has_problems_further(self) -> bool:
+        return any(bound.problems for bound in (*self.learning_further, *self.weights))
 
     @property
     def can_add_student(self) -> bool:
@@ -107,7 +114,8 @@ class _Builder:
             trainer=next((self._card(path, None) for path, _ in self._models() if path == "trainer"), None),
             students=[self._card(f"students[{index}]", index) for index in range(len(self._students))],
             students_problems=self._at("students"),
-            learning=[self._bound(name) for name in hyper if name not in weights],
+            learning=[self._bound(name) for name in FIRST],
+            learning_further=[self._bound(name) for name in hyper if name not in weights and name not in FIRST],
             weights=[self._bound(name) for name in weights],
             budget=[self._bound(name) for name in self._fields if name.startswith("budget.")],
             problems=self._placed,

@@ -14,7 +14,7 @@ from apps.errors import Detail, Refused
 from apps.models.models import Artifact
 from ml.specs import SpecError, TrainingSpec
 
-LINE = 100
+LINE = 60
 CHECKPOINT = re.compile(r"versions/([0-9a-f-]{36})\.zip")
 
 

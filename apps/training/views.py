@@ -52,6 +52,7 @@ def create(request: AccessRequest) -> HttpResponseBase:
     if version is None:
         return render(request, "training/run_without_data.html")
     model = _chosen(access.query(RegisteredModel), earlier.model_id if earlier else request.GET.get("model"))
+    model = model or access.query(RegisteredModel).learned_from(version.dataset_id).first()
     text = earlier.spec_yaml if earlier else to_yaml(defaults_for(version))
     initial = {
         "name": earlier.name if earlier else "",

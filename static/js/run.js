@@ -3,7 +3,12 @@ import { followJob } from "./job-live.js";
 
 const { models, events } = JSON.parse(document.querySelector("#chart-data").textContent);
 const COLOURS = ["--tblr-orange", "--tblr-blue", "--tblr-green", "--tblr-purple", "--tblr-red", "--tblr-cyan", "--tblr-yellow", "--tblr-pink"];
-const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+const probe = document.body.appendChild(document.createElement("span"));
+/** A Tabler colour as the browser works it out: a canvas does not understand every way in which CSS can write one. */
+const colour = (name) => {
+  probe.style.color = `var(${name})`;
+  return getComputedStyle(probe).color;
+};
 const log = document.querySelector("[data-job-log]");
 
 /** Lines of one measure: a solid one for each model, and a dashed one where it was measured on the validation split. */

@@ -37,7 +37,7 @@ async function sync(source, action = "") {
 
 function redraw(html, action) {
   const focused = document.activeElement?.closest("#spec-form") ? document.activeElement.id : "";
-  const open = [...fields.querySelectorAll("details[open]")].map((details) => details.querySelector("input").id);
+  const open = [...fields.querySelectorAll("details[open]")].map((details) => details.querySelector("[id]").id);
   const legend = fields.querySelector("legend");
   fields.innerHTML = html;
   fields.prepend(legend);
@@ -51,9 +51,10 @@ function place(found) {
   for (const slot of fields.querySelectorAll("[data-problem]")) {
     const own = found.filter((problem) => problem.slot === slot.dataset.problem);
     slot.replaceChildren(...own.map((problem) => line("div", below(problem))));
-    const control = slot.id && document.getElementById(slot.id.replace(/-problem$/, ""));
+    const control = slot.id ? document.getElementById(slot.id.replace(/-problem$/, "")) : null;
     control?.classList.toggle("is-invalid", own.length > 0);
     if (control) control.setAttribute("aria-invalid", String(own.length > 0));
+    if (own.length) slot.closest("details")?.setAttribute("open", "");
   }
 }
 
