@@ -36,8 +36,9 @@ class Interceptor:
                 response = httpx.request(self.command, server + self.path, headers=headers, content=body)
                 status, content = outer.change(self.path, response)
                 self.send_response(status)
-                if "ETag" in response.headers:
-                    self.send_header("ETag", response.headers["ETag"])
+                for name in ("ETag", "Location"):
+                    if name in response.headers:
+                        self.send_header(name, response.headers[name])
                 self.send_header("Content-Length", str(len(content)))
                 self.end_headers()
                 self.wfile.write(content)
