@@ -9,11 +9,13 @@ from contextlib import contextmanager
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from ml.refusal import RefusedError
 
 MAX_PIXELS = 50_000_000
+# The Exif orientations that exchange height and width.
+_LYING = (5, 6, 7, 8)
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -43,20 +45,24 @@ def _opened(data: bytes) -> Iterator[Image.Image]:
 
 
 def inspect_image(data: bytes) -> tuple[int, int, int]:
-    """(height, width, channels) of an image that decodes to its end. Raises BrokenImageError."""
+    """(height, width, channels) of an image that decodes to its end, the right way up. Raises BrokenImageError."""
     with _opened(data) as image:
         image.load()
-        return image.height, image.width, 1 if image.mode in ("1", "L", "LA") or image.mode.startswith("I") else 3
+        height, width = image.height, image.width
+        if image.getexif().get(ExifTags.Base.Orientation, 1) in _LYING:
+            height, width = width, height
+        return height, width, 1 if image.mode in ("1", "L", "LA") or image.mode.startswith("I") else 3
 
 
 def decode_image(data: bytes, shape: tuple[int, int, int]) -> Pixels:
-    """uint8 pixels of `shape` (height, width, channels): converted to grey or RGB, and resized if need be.
+    """uint8 pixels of `shape` (height, width, channels): turned upright, made grey or RGB, and resized if need be.
 
     Transparency is dropped; 16-bit greys keep their high byte. Raises BrokenImageError.
     """
     height, width, channels = shape
     with _opened(data) as image:
-        picture: Image.Image = image
+        # Cameras store a picture as the sensor lay, and note which way is up.
+        picture: Image.Image = ImageOps.exif_transpose(image)
         if picture.mode.startswith("I"):
             picture = Image.fromarray((np.asarray(picture) >> 8).clip(0, 255).astype(np.uint8))
         picture = picture.convert("L" if channels == 1 else "RGB")

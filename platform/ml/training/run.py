@@ -15,11 +15,11 @@ import tf_keras
 from ml.conversion.export import OUTPUT, export_network
 from ml.conversion.metadata import InputMetadata, ModelMetadata, OutputMetadata
 from ml.conversion.parity import check_parity
-from ml.data.dataset import DatasetInfo, Split
+from ml.data.dataset import DatasetInfo, Split, split_path
 from ml.data.pipeline import Pipeline
 from ml.evaluation.evaluate import decoded_examples, evaluate_runtime
 from ml.evaluation.runtime import Runtime
-from ml.files import write_json
+from ml.files import sha256_of, write_json
 from ml.refusal import RefusedError
 from ml.reporting import Reporter
 from ml.specs import TrainingSpec
@@ -49,12 +49,18 @@ def train(spec: TrainingSpec, *, spec_folder: Path, dataset: Path, out: Path, wo
     for index, network in enumerate(networks):
         reporter.progress(index, len(networks), "models", f"exporting {network.spec.id}")
         models.append(_export_and_measure(network, pipeline, out=out, work=work))
+    best = best_student(models, spec.budget)
+    if best is None:
+        needed = (
+            f"within the budget {spec.budget.model_dump()}" if pipeline.info.splits.get("validation") else "measured"
+        )
+        reporter.log("warning", f"no student is {needed}: none was chosen")
     shutil.copyfile(loop.history_path, out / "history.jsonl")
     write_json(
         out / "result.json",
         {
             "models": models,
-            "best_student": best_student(models, spec.budget),
+            "best_student": best,
             "steps": trained.steps,
             "stopped_early": trained.stopped_early,
             "seconds": round(trained.seconds, 3),
@@ -68,7 +74,8 @@ def _claim_work(work: Path, spec: TrainingSpec, dataset: Path) -> None:
     """Raises RefusedError `work_of_another_run` if `work` holds the state of another spec or dataset."""
     identity = {
         "spec": hashlib.sha256(spec.model_dump_json().encode()).hexdigest(),
-        "dataset": hashlib.sha256((dataset / "dataset.json").read_bytes()).hexdigest(),
+        "dataset": sha256_of(dataset / "dataset.json"),
+        "examples": sha256_of(split_path(dataset, "train")),
     }
     path = work / "run.json"
     if path.is_file() and json.loads(path.read_text()) != identity:

@@ -4,7 +4,7 @@ import io
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image
 
 from ml.data.images import BrokenImageError, decode_image, decode_png, encode_png, inspect_image
 from ml.refusal import RefusedError
@@ -34,6 +34,27 @@ def test_png_keeps_every_pixel():
     for channels in (1, 3):
         pixels = np.random.default_rng(0).integers(0, 256, (6, 9, channels), dtype=np.uint8)
         assert np.array_equal(decode_png(encode_png(pixels), (6, 9, channels)), pixels)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_picture_is_turned_the_way_that_the_camera_noted(orientation):
+    upright = np.random.default_rng(0).integers(0, 256, (4, 6), dtype=np.uint8)
+    stored = {
+        1: upright,
+        2: upright[:, ::-1],
+        3: upright[::-1, ::-1],
+        4: upright[::-1],
+        5: upright.T,
+        6: np.rot90(upright),
+        7: np.rot90(upright.T, 2),
+        8: np.rot90(upright, -1),
+    }[orientation]
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    out = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(stored)).save(out, "PNG", exif=exif)
+    assert inspect_image(out.getvalue()) == (4, 6, 1)
+    assert np.array_equal(decode_image(out.getvalue(), (4, 6, 1))[:, :, 0], upright)
 
 
 def test_another_size_is_resized():
