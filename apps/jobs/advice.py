@@ -8,8 +8,6 @@ OURS = (
     "Your input is not the cause. Start it again; if it fails again, send this job's id to whoever runs this platform."
 )
 ADVICE = {
-    "time_limit": "Start it again with less work: fewer steps, less data, or a smaller model.",
-    "out_of_memory": "Start it again with a smaller batch size, smaller images or a smaller model.",
     "crashed": OURS,
     "internal_error": OURS,
     "interrupted": OURS,

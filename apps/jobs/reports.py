@@ -80,8 +80,7 @@ class Reports:
             case "log":
                 self._log(str(event.get("level")), _text(event.get("message"), LINE_LENGTH))
             case "error":
-                self.error = _error(event)
-                self._log("error", self.error.message[:LINE_LENGTH])
+                self.error = _error(event)  # its message becomes that of the job's next state
             case _:
                 self.stderr(line)
 

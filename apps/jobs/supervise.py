@@ -169,7 +169,7 @@ def _meaning(status: int, watch: _Watch, folder: Folder, time_limit_s: int) -> O
     if watch.stop is Stop.TIME_LIMIT:
         limit = f"{time_limit_s} s" if time_limit_s < 120 else f"{time_limit_s // 60} min"
         return Refusal(
-            "time_limit", f"The job ran longer than its limit of {limit}. Give it less to do, or a higher limit.", []
+            "time_limit", f"The job ran longer than its limit of {limit}. Start it again with less to do.", []
         )
     if watch.stop is Stop.SHUTDOWN:
         return watch.stop
@@ -181,7 +181,7 @@ def _fault(status: int, error: ReportedError | None) -> Fault:
         return Fault(
             "out_of_memory",
             "The job's process was killed by the system, most often because the machine ran out of memory. "
-            "Smaller batches, images or models need less.",
+            "Start it again with smaller batches, images or models.",
         )
     if status in {-signal.SIGTERM, 128 + signal.SIGTERM}:
         return Fault("interrupted", "The job's process was ended from outside.")

@@ -2,11 +2,11 @@
 import { connectJob } from "./live.js";
 
 const MOST_LINES = 1000;
-const CLASSES = { error: "text-danger", warning: "text-warning" };
 
 /** A length of time for people, as the template filter `duration` says it too. */
 export function duration(seconds) {
   const whole = Math.round(seconds);
+  if (whole < 1) return "under 1 s";
   if (whole < 60) return `${whole} s`;
   if (whole < 3600) return `${Math.floor(whole / 60)} min ${whole % 60} s`;
   return `${Math.floor(whole / 3600)} h ${Math.floor((whole % 3600) / 60)} min`;
@@ -50,9 +50,10 @@ export function followJob({ after, onEvent, onState, onOver, onConnection } = {}
       clearInterval(clock);
       onOver?.(job);
     },
-    onConnection(isConnected) {
-      find("lost").hidden = isConnected;
-      onConnection?.(isConnected);
+    onConnection(state) {
+      find("lost").hidden = state !== "lost";
+      find("refused").hidden = state !== "refused";
+      onConnection?.(state);
     },
   });
 }
@@ -62,7 +63,7 @@ function showInLog(log, { kind, data }) {
   const isAtEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 40;
   const line = document.createElement("div");
   line.textContent = data.message;
-  line.className = kind === "state" ? "fw-bold" : (CLASSES[data.level] ?? "");
+  line.className = `log-${kind === "state" ? data.state : data.level}`;
   log.append(line);
   while (log.childElementCount > MOST_LINES) log.firstElementChild.remove();
   if (isAtEnd) log.scrollTop = log.scrollHeight;

@@ -11,7 +11,8 @@ const REFUSED = new Set([4401, 4404]); // not signed in any more; no such job fo
  * onEvent({sequence, kind, data, created_at}): kind is "state", "progress", "metrics" or "log".
  * onState(job): the job as in the API, whenever its state or progress changed.
  * onOver(job): once, when it is over and all of its events have been given out.
- * onConnection(isConnected): when the connection is lost and when it is back.
+ * onConnection(state): "open" when there is news again, "lost" when it broke and is being made again, "refused" when
+ * this person may not (or no longer) watch the job: nothing more will come.
  * Returns {close()}.
  */
 export function connectJob(url, after, { onEvent, onState, onOver, onConnection } = {}) {
@@ -35,9 +36,9 @@ export function connectJob(url, after, { onEvent, onState, onOver, onConnection 
         onOver?.(job);
       } else if (REFUSED.has(code)) {
         isClosed = true;
-        onConnection?.(false);
+        onConnection?.("refused");
       } else {
-        onConnection?.(false);
+        onConnection?.("lost");
         timer = setTimeout(open, wait * (0.5 + Math.random()));
         wait = Math.min(wait * 2, LONGEST_WAIT_MS);
       }
@@ -46,7 +47,7 @@ export function connectJob(url, after, { onEvent, onState, onOver, onConnection 
 
   function hear(message) {
     wait = FIRST_WAIT_MS;
-    onConnection?.(true);
+    onConnection?.("open");
     if (message.type === "state") {
       job = message.job;
       onState?.(job);

@@ -90,6 +90,7 @@ class Platform:
 
     folder: Path
     settings: str
+    debug: bool = False  # with it, static files need no collecting
     started: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -100,6 +101,7 @@ class Platform:
             "BASE_URL": f"http://127.0.0.1:{self.port}",
             "PYTHONPATH": f"{ROOT}:{ROOT / 'platform'}",
             "STATIC_HASHED": "0",
+            "DEBUG": str(int(self.debug)),
         }
         for name in ("DATABASE_URL", "REDIS_URL", "STORAGE_URL"):
             self.environment.pop(name, None)
@@ -111,6 +113,9 @@ class Platform:
             headers={"Authorization": f"Bearer {seed['secret']}"},
             timeout=30,
         )
+        self.start_web()
+
+    def start_web(self) -> None:
         serve = ("-m", "uvicorn", "config.asgi:application", "--host", "127.0.0.1", "--port", str(self.port))
         self.web = self.start(*serve, "--log-level", "warning", "--no-access-log")
         until(self._is_up, "the web server")

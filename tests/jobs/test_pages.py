@@ -105,9 +105,17 @@ class TestPage:
         response = page_of(viewer).get(f"{BASE}{job.pk}/")
         said = text(response)
         assert "The job ran longer than its limit of 1 s." in said
-        assert "Start it again with less work" in said
+        assert "Start it again with less to do." in said
         assert "Code: time_limit" in said
         assert "js/job." not in response.content.decode()
+
+    def test_a_fault_of_ours_says_that_it_is_ours(self, page_of, viewer, make_job):
+        job = make_job(["fail"])
+        Job.across_tenants.filter(pk=job.pk).update(max_attempts=1)
+        run_job(str(job.pk))
+        said = text(page_of(viewer).get(f"{BASE}{job.pk}/"))
+        assert "The engine broke." in said
+        assert "Your input is not the cause." in said
 
     def test_a_refusal_names_each_reason(self, page_of, viewer, make_job):
         job = make_job(["refuse", "broken_image", "cat/1.png is broken."])

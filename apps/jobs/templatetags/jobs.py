@@ -13,6 +13,8 @@ def duration(value: timedelta | float | None) -> str:
     if value is None:
         return "–"
     seconds = round(value.total_seconds() if isinstance(value, timedelta) else value)
+    if seconds < 1:
+        return "under 1 s"
     if seconds < 60:
         return f"{seconds} s"
     if seconds < 3600:
