@@ -3,12 +3,12 @@
 import os
 import warnings
 
+from django.core.asgi import get_asgi_application
+
 # WhiteNoise hands static files over as plain iterators, which Django then gathers in memory; they are small.
 warnings.filterwarnings("ignore", "StreamingHttpResponse must consume synchronous iterators", Warning)
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
-
-from django.core.asgi import get_asgi_application
 
 http = get_asgi_application()  # loads the apps, which the imports below need
 

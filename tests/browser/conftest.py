@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import shutil
 import socket
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from setup import ROOT
 from setup.stack import Stack, platform_environment
 
 CHROMIUM = next(
@@ -39,7 +42,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     base = {name: value for name, value in os.environ.items() if name not in services}
     data = tmp_path_factory.mktemp("browser")
     environment = platform_environment(base, data_dir=data, port=port)
-    environment |= {"EMAIL_URL": f"filemail://{data}/mail", "LOG_LEVEL": "WARNING", "STATIC_HASHED": "0", "DEBUG": "0"}
+    environment |= {"EMAIL_URL": f"filemail://{data}/mail", "LOG_LEVEL": "WARNING", "DEBUG": "0"}
+    environment |= {"STATIC_HASHED": "0", "STATIC_ROOT": str(data / "static")}
+    collect = [sys.executable, "manage.py", "collectstatic", "--no-input", "--verbosity", "0"]
+    subprocess.run(collect, cwd=ROOT, env=environment, check=True)
     with Stack(environment, port=port) as stack:
         stack.wait_ready()
         yield stack.address
