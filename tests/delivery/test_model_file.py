@@ -24,13 +24,12 @@ def url_of(version) -> str:
 
 
 def body_of(answer) -> bytes:
-    content = b"".join(answer.streaming_content)
-    answer.close()
-    return content
+    """Reading to the end is what closes the file."""
+    return b"".join(answer.streaming_content) if answer.streaming else answer.content
 
 
 def status_of(answer) -> int:
-    answer.close()
+    body_of(answer)
     status: int = answer.status_code
     return status
 

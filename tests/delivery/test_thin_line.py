@@ -32,8 +32,7 @@ def test_from_publishing_to_the_figures(api_of, project, server_key, device_key,
     file = device.get(target.custom["url"])
     if file.streaming:
         content = b"".join(file.streaming_content)
-        file.close()
-    else:
+        else:
         content = httpx.get(file["Location"]).content
     assert hashlib.sha256(content).hexdigest() == target.hashes["sha256"]
 
