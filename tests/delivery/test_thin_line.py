@@ -30,10 +30,7 @@ def test_from_publishing_to_the_figures(api_of, project, server_key, device_key,
     assert target.path == f"digits/{version.pk}.tflite"
 
     file = device.get(target.custom["url"])
-    if file.streaming:
-        content = b"".join(file.streaming_content)
-        else:
-        content = httpx.get(file["Location"]).content
+    content = b"".join(file.streaming_content) if file.streaming else httpx.get(file["Location"]).content
     assert hashlib.sha256(content).hexdigest() == target.hashes["sha256"]
 
     events = [
