@@ -44,7 +44,7 @@ class ViewOnlyInline(TabularInline):  # type: ignore[misc]
 
 class MembershipInline(ViewOnlyInline):
     model = Membership
-    fields = ("organization", "user", "role", "created_at")
+    fields = readonly_fields = ("organization", "user", "role", "created_at")
 
 
 @admin.register(User)

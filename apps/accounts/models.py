@@ -81,7 +81,9 @@ class Organization(models.Model):
 
     class Meta:
         ordering = ["name"]
-        constraints = [models.CheckConstraint(condition=models.Q(used_bytes__gte=0), name="organization_used_not_negative")]
+        constraints = [
+            models.CheckConstraint(condition=models.Q(used_bytes__gte=0), name="organization_used_not_negative")
+        ]
 
     def __str__(self) -> str:
         return self.name

@@ -1,7 +1,7 @@
 """The one door to everything that a tenant owns.
 
-Every page and API view gets its organization or project here, and through the `Access` it receives, every object:
-a stranger gets 404 (nothing is admitted to exist), a member whose role is too low, or a key without the scope, gets 403.
+Every page and API view gets its organization or project here, and through the `Access` it receives, every object: a
+stranger gets 404 (nothing is admitted to exist), a member whose role is too low, or a key without the scope, gets 403.
 """
 
 from __future__ import annotations
@@ -65,12 +65,10 @@ class Access:
         if isinstance(self.actor, ApiKey):
             if scope is None:
                 raise PermissionDenied("This needs a signed-in member; a server key can't do it.")
-            raise PermissionDenied(
-                f"This needs a server key with the scope {scope.value!r}. This key has: {', '.join(self.actor.scopes) or 'none'}."
-            )
-        raise PermissionDenied(
-            f"This needs the role {needs.label.lower()} or above. Yours is {self.role.label.lower() if self.role else 'none'}."
-        )
+            has = ", ".join(self.actor.scopes) or "none"
+            raise PermissionDenied(f"This needs a server key with the scope {scope.value!r}. This key has: {has}.")
+        yours = self.role.label.lower() if self.role else "none"
+        raise PermissionDenied(f"This needs the role {needs.label.lower()} or above. Yours is {yours}.")
 
     def query(self, model: type[T]) -> Any:
         """The project's rows of `model`, as its own QuerySet class."""
@@ -85,7 +83,7 @@ class Access:
 
 
 def enter_organization(actor: Actor, slug: str, *, needs: Role = Role.VIEWER) -> Access:
-    """Grant `actor` the organization `slug`. Raises Http404 for a stranger or a key, PermissionDenied for a low role."""
+    """Grant `actor` the organization `slug`. Raises Http404 to a stranger or a key, PermissionDenied to a low role."""
     membership = None
     if isinstance(actor, User):
         membership = (
@@ -176,7 +174,8 @@ def project_page(
 ) -> Callable[[Callable[Concatenate[AccessRequest, P], HttpResponseBase]], Callable[..., HttpResponseBase]]:
     """Decorator of a page below `/o/<slug:organization>/p/<slug:project>/`: sets `request.access`, consumes both slugs.
 
-    A page that reads on GET and writes on POST takes the reader's role here and asks `request.access.require` before the write.
+    A page that reads on GET and writes on POST takes the reader's role here and asks `request.access.require` before
+    the write.
     """
 
     def decorate(view: Callable[Concatenate[AccessRequest, P], HttpResponseBase]) -> Callable[..., HttpResponseBase]:
@@ -213,7 +212,10 @@ def _verb(request: Request) -> str:
 
 
 class OrganizationAPIView(GenericAPIView[Any]):
-    """Base of team API views below `/api/v1/organizations/<slug:organization>/`. `needs` says the role for each method."""
+    """Base of team API views below `/api/v1/organizations/<slug:organization>/`.
+
+    `needs` says the role for each method; a method that it does not name is for owners.
+    """
 
     needs: dict[str, Role] = {"GET": Role.VIEWER}
     access: Access

@@ -12,7 +12,7 @@ from apps.projects.models import AuditEntry, Project
 
 
 def record(access: Access, action: str, target: models.Model, **details: Any) -> AuditEntry:
-    """Record that `access`'s actor did `action` ("noun.verb") to `target`. `details` must be JSON; never put secrets in it."""
+    """Record that `access`'s actor did `action` ("noun.verb") to `target`. `details` must be JSON, without secrets."""
     return record_for(
         access.organization,
         action,
@@ -34,7 +34,9 @@ def record_for(
     api_key_id: Any = None,
     **details: Any,
 ) -> AuditEntry:
-    """The same where no access was granted yet, such as the making of an organization; `user` None is the platform itself."""
+    """The same where no access was granted yet, such as the making of an organization. Without `user` and key, the
+    platform itself did it.
+    """
     return AuditEntry.objects.create(
         organization=organization,
         project=project,

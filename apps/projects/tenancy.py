@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 M = TypeVar("M", bound=models.Model)
 
 
-class UnscopedQuery(RuntimeError):
+class UnscopedQuery(RuntimeError):  # noqa: N818  (reads as what happened)
     """A query over the rows of every tenant was built where only one tenant's rows may be seen."""
 
 
@@ -31,15 +31,16 @@ class TenantQuerySet(models.QuerySet[M]):
 class TenantManager(models.Manager[M]):
     """`Model.objects`: gives `for_project(…)` and `for_organization(…)` only, and refuses everything else.
 
-    Managers that Django makes for a relation (`project.datasets`) are scoped by the row they hang on, and work. Code that
-    must see all tenants (operators' admin, the job runner) says so: `Model.across_tenants`.
+    Managers that Django makes for a relation (`project.datasets`) are scoped by the row they hang on, and work. Code
+    that must see all tenants (operators' admin, the job runner) says so: `Model.across_tenants`.
     """
 
     def get_queryset(self) -> models.QuerySet[M]:
         if getattr(self, "instance", None) is None:
+            name = self.model.__name__
             raise UnscopedQuery(
-                f"{self.model.__name__}.objects was queried without a tenant. Use {self.model.__name__}.objects.for_project(project), "
-                "the access door (apps/projects/access.py), or, for work over all tenants, .across_tenants."
+                f"{name}.objects was queried without a tenant. Use {name}.objects.for_project(project), the access "
+                f"door (apps/projects/access.py), or, for work over all tenants, {name}.across_tenants."
             )
         return super().get_queryset()
 

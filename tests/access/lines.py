@@ -170,6 +170,9 @@ LINES = [
     line("device-events", "POST", DEVICE),
 ]
 
+# Websockets take no methods; each has its own test of who gets in.
+WEBSOCKETS = {"job-live": "tests/jobs/test_consumers.py"}
+
 # Addresses without a line, and why.
 EXCLUDED = {
     "admin/": "operators only; Django admin asks for is_staff by itself (tests/console/test_admin.py)",

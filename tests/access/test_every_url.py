@@ -9,12 +9,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
 from django.db import transaction
 from django.test import Client
 
 from apps.accounts.models import Role, User
-from tests.access.lines import LINES, Door, Line
+from config.urls import websocket_urlpatterns
+from tests.access.lines import LINES, WEBSOCKETS, Door, Line
 from tests.access.urls import BY_NAME, addresses, row_of, url_of
 from tests.access.world import World
 
@@ -42,12 +44,12 @@ def answer(line: Line, url: str, who: User | str | AnonymousUser = NOBODY) -> An
     return response
 
 
-def is_open(response: Any) -> bool:
+def is_open(response: Any) -> Any:
     refused = response.status_code in {401, 403, 404, 405} or asks_to_sign_in(response)
     return not refused and response.status_code < 500
 
 
-def asks_to_sign_in(response: Any) -> bool:
+def asks_to_sign_in(response: Any) -> Any:
     return response.status_code == 302 and response["Location"].startswith("/accounts/login/")
 
 
@@ -75,6 +77,11 @@ def test_every_address_has_a_line():
 
 def test_every_line_has_an_address():
     assert [str(line) for line in LINES if line.name not in BY_NAME] == []
+
+
+def test_every_websocket_has_a_test_of_its_own():
+    assert {pattern.name for pattern in websocket_urlpatterns} == set(WEBSOCKETS)
+    assert [path for path in WEBSOCKETS.values() if not (settings.BASE_DIR / path).is_file()] == []
 
 
 def test_no_line_stands_twice():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.db import transaction
 
 from apps.accounts.models import Membership, Organization, Role
-from apps.errors import Refused
+from apps.errors import Detail, Refused
 from apps.projects.access import Access
 from apps.projects.audit import record
 
@@ -53,12 +53,10 @@ def leave_organization(*, access: Access) -> None:
 def require_may_touch(access: Access, *roles: Role) -> None:
     """Raise Refused("owners_only") unless the actor may give or take each of `roles`."""
     if Role.OWNER in roles and access.role != Role.OWNER:
-        raise Refused(
-            "owners_only",
-            f"Only an owner can make, change or remove an owner. Your role is {access.role.label.lower() if access.role else 'none'}.",
-            details=[{"field": "role", "message": "Only an owner can make, change or remove an owner."}],
-            status=403,
-        )
+        rule = "Only an owner can make, change or remove an owner."
+        yours = access.role.label.lower() if access.role else "none"
+        details: list[Detail] = [{"field": "role", "message": rule}]
+        raise Refused("owners_only", f"{rule} Your role is {yours}.", details=details, status=403)
 
 
 def _leave(access: Access, member: Membership) -> None:
@@ -79,6 +77,7 @@ def _require_another_owner(member: Membership, what: str) -> None:
     if not others.exists():
         raise Refused(
             "last_owner",
-            f"{member.user} is the only owner of {member.organization} and can't {what}. Make somebody else an owner first.",
+            f"{member.user} is the only owner of {member.organization} and can't {what}. "
+            "Make somebody else an owner first.",
             status=409,
         )

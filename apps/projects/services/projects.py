@@ -24,7 +24,7 @@ def create_project(*, access: Access, name: str, slug: str = "") -> Project:
 @transaction.atomic
 def rename_project(*, access: Access, name: str) -> Project:
     """Change what people read; slug and id stay, so that no address and no program breaks."""
-    project: Project = Project.objects.for_organization(access.organization).select_for_update().get(pk=access.project.pk)
+    project: Project = Project.across_tenants.select_for_update().get(pk=access.project.pk)
     before, project.name = project.name, tidy_name(name)
     if project.name != before:
         project.save(update_fields=["name"])

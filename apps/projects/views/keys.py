@@ -29,7 +29,7 @@ def show_all(request: AccessRequest) -> HttpResponseBase:
 @require_http_methods(["GET", "POST"])
 @never_cache
 def create(request: AccessRequest) -> HttpResponseBase:
-    """Answers a good POST with the page that shows the secret: it is in no session, no redirect and no second answer."""
+    """Answers a good POST with the page that shows the secret: no session, redirect or second answer has it."""
     form = KeyForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         try:

@@ -32,8 +32,8 @@ def create(request: HttpRequest) -> HttpResponseBase:
         else:
             messages.success(request, f"{organization} is ready. Make its first project, or invite your team.")
             return redirect("organization", organization.slug)
-    status = 400 if form.errors else 200
-    return render(request, "projects/organization_create.html", {"form": form, "quota_bytes": conf.DEFAULT_QUOTA_BYTES}, status=status)
+    context = {"form": form, "quota_bytes": conf.DEFAULT_QUOTA_BYTES}
+    return render(request, "projects/organization_create.html", context, status=400 if form.errors else 200)
 
 
 @organization_page()

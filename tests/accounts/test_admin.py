@@ -1,0 +1,71 @@
+"""What operators may do to people and organizations."""
+
+from __future__ import annotations
+
+import pytest
+
+from apps.accounts.models import Organization, User
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def operator(make_user, page_of):
+    return page_of(make_user("operator", is_staff=True, is_superuser=True))
+
+
+@pytest.fixture
+def helper(make_user, page_of):
+    """An operator who may look, and has been given no permission to change."""
+    return page_of(make_user("helper", is_staff=True))
+
+
+def test_operator_changes_name_and_quota_but_not_the_address(operator, organization):
+    url = f"/admin/accounts/organization/{organization.pk}/change/"
+    inlines = {"memberships-TOTAL_FORMS": 0, "memberships-INITIAL_FORMS": 0}
+    form = {"name": "Acme Inc", "quota_bytes": 5, "slug": "other", "used_bytes": 7, **inlines}
+    assert operator.post(url, form).status_code == 302
+    organization.refresh_from_db()
+    assert (organization.name, organization.quota_bytes) == ("Acme Inc", 5)
+    assert (organization.slug, organization.used_bytes) == ("acme", 0)
+
+
+def test_organizations_are_neither_made_nor_deleted_in_the_admin(operator, organization):
+    assert operator.get("/admin/accounts/organization/add/").status_code == 403
+    assert operator.post(f"/admin/accounts/organization/{organization.pk}/delete/", {"post": "yes"}).status_code == 403
+    assert Organization.objects.exists()
+
+
+def test_operator_adds_a_person_and_changes_their_password(operator):
+    password = "a-password-of-an-operator"
+    form = {"email": "new@example.com", "usable_password": "true", "password1": password, "password2": password}
+    inlines = {"memberships-TOTAL_FORMS": 0, "memberships-INITIAL_FORMS": 0}
+    assert operator.get("/admin/accounts/user/add/").status_code == 200
+    assert operator.post("/admin/accounts/user/add/", {**form, **inlines}).status_code == 302
+    person = User.objects.get(email="new@example.com")
+    assert person.check_password(password)
+    assert operator.get(f"/admin/accounts/user/{person.pk}/change/").status_code == 200
+    form = {"usable_password": "true", "password1": "another-password-yet", "password2": "another-password-yet"}
+    assert operator.post(f"/admin/accounts/user/{person.pk}/password/", form).status_code == 302
+    person.refresh_from_db()
+    assert person.check_password("another-password-yet")
+
+
+@pytest.mark.parametrize("model", ["accounts/membership", "accounts/invitation", "projects/project", "projects/apikey"])
+def test_tenants_rows_are_looked_at_only(operator, helper, owner, project, server_key, model):
+    for page in (operator, helper):
+        assert page.get(f"/admin/{model}/").status_code == 200
+        assert page.get(f"/admin/{model}/add/").status_code == 403
+
+
+def test_admin_never_shows_a_keys_hash(operator, project, server_key):
+    key = project.apikeys.get()
+    content = operator.get(f"/admin/projects/apikey/{key.pk}/change/").content.decode()
+    assert "sk_sssss" in content
+    assert key.secret_hash not in content
+
+
+def test_search_over_tenants(operator, project, server_key):
+    assert "server key" in operator.get("/admin/projects/apikey/?q=acme").content.decode()
+    assert "Reader" in operator.get("/admin/projects/project/?q=acme").content.decode()
+    assert operator.get("/admin/projects/auditentry/?q=acme").status_code == 200
