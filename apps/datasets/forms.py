@@ -28,14 +28,14 @@ class VersionForm(forms.Form):
     """How an archive becomes a version. static/js/dataset-upload.js sends it to the team API, which checks it."""
 
     validation = forms.IntegerField(
-        label="For validation, %",
+        label="Validation, %",
         initial=round(services.DEFAULT_VALIDATION * 100),
         min_value=1,
         max_value=50,
         help_text="Watched during training.",
     )
     test = forms.IntegerField(
-        label="For the test, %",
+        label="Test, %",
         initial=round(services.DEFAULT_TEST * 100),
         min_value=1,
         max_value=50,

@@ -129,7 +129,7 @@ form.addEventListener("submit", async (event) => {
     location.assign(form.dataset.versionPage.replace("00000000-0000-0000-0000-000000000000", version.id));
     return undefined;
   } catch (error) {
-    if (error.code?.startsWith("upload_")) arrived = null;
+    if (error instanceof Refused && error.code.startsWith("upload_")) arrived = null;
     running = null;
     setBusy(false);
     return say(error);

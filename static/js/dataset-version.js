@@ -18,16 +18,17 @@ const chart = new window.Chart(canvas, {
     animation: false,
     maintainAspectRatio: false,
     scales: {
-      x: { stacked: true, grid: { display: lies }, ticks: { precision: 0, callback: lies ? undefined : short } },
+      x: { stacked: true, position: lies ? "top" : "bottom", grid: { display: lies }, ticks: { precision: 0, callback: lies ? undefined : short } },
       y: { stacked: true, grid: { display: !lies }, ticks: { precision: 0, autoSkip: !lies, callback: lies ? short : undefined } },
     },
-    plugins: { legend: { position: "bottom", labels: { boxWidth: 12 } } },
+    plugins: { legend: { position: lies ? "top" : "bottom", labels: { boxWidth: 12 } } },
   },
 });
 
 function short(value) {
   const name = String(this.getLabelForValue(value));
-  return name.length > 14 ? `${name.slice(0, 13)}…` : name;
+  const most = lies ? 20 : 14;
+  return name.length > most ? `${name.slice(0, most - 1)}…` : name;
 }
 
 function paint() {
