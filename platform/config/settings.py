@@ -268,6 +268,20 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
+    "GET_LIB_DOC_EXCLUDES": "apps.projects.schema.bases_without_docs",
+    # Fields of the same name with different choices get these names.
+    "ENUM_NAME_OVERRIDES": {
+        "RoleEnum": "apps.accounts.models.Role",
+        "ApiKeyKindEnum": "apps.projects.models.ApiKey.Kind",
+        "JobKindEnum": "apps.jobs.models.Job.Kind",
+        "JobStateEnum": "apps.jobs.models.Job.State",
+        "DatasetKindEnum": "apps.datasets.models.Dataset.Kind",
+        "DatasetVersionStateEnum": "apps.datasets.models.DatasetVersion.State",
+        "UploadStateEnum": "apps.datasets.models.Upload.State",
+        "ModelVersionStateEnum": "apps.models.models.ModelVersion.State",
+        "ArtifactKindEnum": "apps.models.models.Artifact.Kind",
+        "TrainedModelRoleEnum": "apps.training.models.TrainedModel.Role",
+    },
 }
 
 # --- Operators' admin ------------------------------------------------------------------------------------------------

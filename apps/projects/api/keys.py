@@ -39,17 +39,17 @@ class KeyIn(serializers.Serializer[None]):
 
 
 class KeyList(ProjectAPIView):
-    """The project's keys, revoked ones too. Keys are made and revoked by people, never by keys."""
-
     needs = {"GET": Role.VIEWER, "POST": Role.DEVELOPER}
     scopes = {}
 
     @extend_schema(responses=KeyOut(many=True))
     def get(self, request: Request, project: UUID) -> Response:
+        """The project's keys, newest first, revoked ones too."""
         return self.get_paginated_response(KeyOut(self.paginate_queryset(self.access.query(ApiKey)), many=True).data)
 
     @extend_schema(request=KeyIn, responses={201: NewKeyOut})
     def post(self, request: Request, project: UUID) -> Response:
+        """Make a key. Its secret is in this answer and never shown again. Only people make keys."""
         body = KeyIn(data=request.data)
         body.is_valid(raise_exception=True)
         data = body.validated_data
@@ -63,6 +63,7 @@ class KeyDetail(ProjectAPIView):
 
     @extend_schema(responses=KeyOut)
     def get(self, request: Request, project: UUID, key: UUID) -> Response:
+        """One key, without its secret."""
         return Response(KeyOut(self.access.get(ApiKey, key)).data)
 
     @extend_schema(responses={204: None})

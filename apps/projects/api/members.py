@@ -52,6 +52,7 @@ class MemberList(OrganizationAPIView):
 
     @extend_schema(responses=MemberOut(many=True))
     def get(self, request: Request, organization: str) -> Response:
+        """Members with their roles, newest first."""
         members = Membership.objects.filter(organization=self.access.organization).select_related("user")
         return self.get_paginated_response(MemberOut(self.paginate_queryset(members), many=True).data)
 
@@ -61,6 +62,7 @@ class MemberDetail(OrganizationAPIView):
 
     @extend_schema(responses=MemberOut)
     def get(self, request: Request, organization: str, member: UUID) -> Response:
+        """One member."""
         return Response(MemberOut(get_member(self.access, member)).data)
 
     @extend_schema(request=RoleIn, responses=MemberOut)
@@ -73,6 +75,7 @@ class MemberDetail(OrganizationAPIView):
 
     @extend_schema(responses={204: None})
     def delete(self, request: Request, organization: str, member: UUID) -> Response:
+        """Take the member out. What they made stays."""
         remove_member(access=self.access, member=get_member(self.access, member))
         return Response(status=status.HTTP_204_NO_CONTENT)
 

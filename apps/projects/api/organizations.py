@@ -41,12 +41,11 @@ def organization_out(organization: Organization, role: Role | None) -> dict[str,
 
 
 class OrganizationList(GenericAPIView[Organization]):
-    """The organizations of the signed-in person. Whoever makes one is its owner."""
-
     serializer_class = OrganizationOut
 
     @extend_schema(operation_id="organizations_list", responses=OrganizationOut(many=True))
     def get(self, request: Request) -> Response:
+        """The organizations of the signed-in person, newest first."""
         user = signed_in_user(request)
         page = self.paginate_queryset(Organization.objects.of_user(user))
         roles = dict(Membership.objects.filter(user=user).values_list("organization_id", "role"))
@@ -54,6 +53,7 @@ class OrganizationList(GenericAPIView[Organization]):
 
     @extend_schema(request=OrganizationIn, responses={201: OrganizationOut})
     def post(self, request: Request) -> Response:
+        """Make an organization; you become its owner."""
         user = signed_in_user(request)
         body = OrganizationIn(data=request.data)
         body.is_valid(raise_exception=True)
@@ -66,6 +66,7 @@ class OrganizationDetail(OrganizationAPIView):
 
     @extend_schema(responses=OrganizationOut)
     def get(self, request: Request, organization: str) -> Response:
+        """The organization, with your role and what it stores."""
         return Response(organization_out(self.access.organization, self.access.role))
 
     @extend_schema(request=NameIn, responses=OrganizationOut)

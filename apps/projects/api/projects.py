@@ -34,11 +34,13 @@ class ProjectList(OrganizationAPIView):
 
     @extend_schema(responses=ProjectOut(many=True))
     def get(self, request: Request, organization: str) -> Response:
+        """The organization's projects, newest first."""
         projects = Project.objects.for_organization(self.access.organization).select_related("organization")
         return self.get_paginated_response(ProjectOut(self.paginate_queryset(projects), many=True).data)
 
     @extend_schema(request=ProjectIn, responses={201: ProjectOut})
     def post(self, request: Request, organization: str) -> Response:
+        """Make a project."""
         body = ProjectIn(data=request.data)
         body.is_valid(raise_exception=True)
         project = create_project(access=self.access, **body.validated_data)
@@ -51,6 +53,7 @@ class ProjectDetail(ProjectAPIView):
 
     @extend_schema(responses=ProjectOut)
     def get(self, request: Request, project: UUID) -> Response:
+        """The project."""
         return Response(ProjectOut(self.access.project).data)
 
     @extend_schema(request=NameIn, responses=ProjectOut)
