@@ -7,7 +7,7 @@ from typing import Any
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 
 
-class ServerKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[misc]
+class ServerKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
     target_class = "apps.projects.authentication.ServerKeyAuthentication"
     match_subclasses = True
     name = "server key"
@@ -17,7 +17,7 @@ class ServerKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[misc]
         return {"type": "http", "scheme": "bearer", "description": self.description}
 
 
-class DeviceKeyScheme(ServerKeyScheme):
+class DeviceKeyScheme(ServerKeyScheme):  # type: ignore[no-untyped-call]
     target_class = "apps.projects.authentication.DeviceKeyAuthentication"
     name = "device key"
     description = "A device key of the project (dk_…), as it is in the application. It opens the device API only."
@@ -29,4 +29,4 @@ def bases_without_docs() -> list[type]:
 
     from apps.projects.access import OrganizationAPIView, ProjectAPIView
 
-    return [*get_lib_doc_excludes(), OrganizationAPIView, ProjectAPIView]
+    return [*get_lib_doc_excludes(), OrganizationAPIView, ProjectAPIView]  # type: ignore[no-untyped-call]
