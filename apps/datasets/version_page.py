@@ -35,6 +35,9 @@ ADVICE = {
     "image_outside_class": "Move the image into the folder of its class, then upload again.",
     "unexpected_folder": "Keep the images directly in the folder of their class, then upload again.",
     "encrypted_archive": "Pack the folders again without a password.",
+    "time_limit": "Upload fewer or smaller images, or split them over several datasets.",
+    "out_of_memory": "Upload smaller images.",
+    "quota_exceeded": "Free some space, then upload again.",
     "cancelled": "Upload the archive again when you want it imported.",
 }
 

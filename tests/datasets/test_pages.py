@@ -186,7 +186,14 @@ def test_a_failed_import_says_why_and_what_to_do(page_of, viewer, developer, imp
     assert "Upload again" not in text_of(page_of(viewer).get(address(importing)))
 
 
-@pytest.mark.parametrize(("code", "says"), [("time_limit", "less work"), ("something_new", "Mend what is named above")])
+@pytest.mark.parametrize(
+    ("code", "says"),
+    [
+        ("time_limit", "fewer or smaller images"),
+        ("crashed", "not the cause"),
+        ("something_new", "Mend what is named above"),
+    ],
+)
 def test_every_failure_comes_with_advice(page_of, viewer, importing, code, says):
     DatasetVersion.across_tenants.update(state="failed")
     Job.across_tenants.update(state="failed", error_code=code, error_message="It failed.")
