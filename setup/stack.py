@@ -32,6 +32,8 @@ from setup.supervisor import Program, Supervisor
 HEALTH_PATH = "/healthz"
 PYTHON = ROOT / ".venv" / "bin" / "python"
 PARTS = ("web", "worker")
+# A worker that is asked to end waits for a job's child to save its checkpoint, so that the job can go on elsewhere.
+GRACE_S = 30.0
 
 
 def platform_environment(
@@ -80,16 +82,36 @@ def programs(parts: Sequence[str], environment: Mapping[str, str], *, host: str,
 
 def migrate(environment: Mapping[str, str]) -> None:
     """Bring the database up to date. Raises SetupError with the last line of what Django said."""
-    command = [str(PYTHON), "manage.py", "migrate", "--no-input", "--verbosity", "0"]
+    status, said = _manage(["migrate", "--no-input", "--verbosity", "0"], environment)
+    if status != 0:
+        raise SetupError(f"The database could not be migrated: {said}")
+
+
+def require_migrated(environment: Mapping[str, str]) -> None:
+    """Raise SetupError when the database does not answer or lacks a migration."""
+    status, said = _manage(["migrate", "--check", "--verbosity", "0"], environment)
+    if status != 0:
+        why = said or "migrations are missing. `make run` applies them, on one machine, before others start."
+        raise SetupError(f"The database is not ready for workers: {why}")
+
+
+def _manage(arguments: Sequence[str], environment: Mapping[str, str]) -> tuple[int, str]:
+    """Run a management command. Returns its status and, where it failed, its last line and where the rest is."""
     done = subprocess.run(
-        command, env=dict(environment), cwd=ROOT, capture_output=True, text=True, stdin=subprocess.DEVNULL
+        [str(PYTHON), "manage.py", *arguments],
+        env=dict(environment),
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
     )
-    if done.returncode != 0:
-        said = (done.stderr.strip() or done.stdout.strip()).splitlines() or ["no output"]
-        log = ROOT / "var" / "log" / "migrate.log"
-        log.parent.mkdir(parents=True, exist_ok=True)
-        log.write_text(done.stdout + done.stderr)
-        raise SetupError(f"The database could not be migrated: {said[-1]} The whole output is in {readable(log)}.")
+    output = (done.stdout + done.stderr).strip()
+    if done.returncode == 0 or not output:
+        return done.returncode, ""
+    log = ROOT / "var" / "log" / f"{arguments[0]}.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    log.write_text(output + "\n")
+    return done.returncode, f"{output.splitlines()[-1]} The whole output is in {readable(log)}."
 
 
 class Stack:
@@ -195,8 +217,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 print("Bringing the database up to date …", flush=True)
                 migrate(environment)
             print(f"Bantam runs at {environment['BASE_URL']} (Ctrl-C ends it)", flush=True)
+        else:
+            require_migrated(environment)
         lifeline = sys.stdin.fileno() if options.with_parent else None
-        return Supervisor(programs(parts, environment, host=options.host, port=port), lifeline=lifeline).run()
+        started = programs(parts, environment, host=options.host, port=port)
+        return Supervisor(started, grace_s=GRACE_S, lifeline=lifeline).run()
     except SetupError as error:
         print(f"bantam: {error}", file=sys.stderr)
         return 1

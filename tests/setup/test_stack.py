@@ -89,6 +89,15 @@ def test_settings_that_cannot_work_stop_the_start_with_their_sentence(environmen
         migrate({**environment, "DATABASE_URL": "mysql://127.0.0.1/bantam"})
 
 
+def test_a_worker_does_not_start_on_a_database_that_lacks_migrations(environment):
+    command = [sys.executable, "-m", "setup.stack", "worker"]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert (
+        "bantam: The database is not ready for workers: migrations are missing. `make run` applies them" in done.stderr
+    )
+
+
 def test_a_stack_that_never_answers_says_so_and_ends(environment, port):
     migrate(environment)
     with (
