@@ -19,7 +19,7 @@ class DeviceAuthentication(DeviceKeyAuthentication):
     """
 
     def keys(self) -> Any:
-        return super().keys().select_related("project__delivery_state")
+        return ApiKey.across_tenants.usable().select_related("project__delivery_state")
 
 
 class DeviceAPIView(APIView):
