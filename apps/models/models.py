@@ -26,7 +26,7 @@ class RegisteredModelQuerySet(TenantQuerySet["RegisteredModel"]):
     def learned_from(self, dataset: UUID) -> Self:
         """Those with training runs on a version of the dataset, the one of the newest run first."""
         runs = self.filter(training_runs__dataset_version__dataset=dataset)
-        return runs.annotate(newest_run=models.Max("training_runs__id")).order_by("-newest_run")
+        return runs.annotate(newest_run=models.Max("training_runs__number")).order_by("-newest_run")
 
 
 class RegisteredModel(TenantOwned):

@@ -39,7 +39,7 @@ def answer(line: Line, url: str, who: User | str | AnonymousUser = NOBODY) -> An
         body = {"data": line.data or {}, "content_type": "application/json"} if is_json else {"data": line.data or {}}
         response = getattr(client, line.method.lower())(url, **({} if line.method == "GET" else body))
         if response.streaming:
-            response.close()
+            response.getvalue()  # to the end, so that its file is closed
         transaction.set_rollback(True)
     return response
 
