@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import threading
+
 import pytest
+from django.db import connection, connections
 
 from apps.accounts.models import Membership, Role
 from apps.errors import Refused
@@ -82,6 +85,34 @@ def test_admin_removes_a_member_but_no_owner(access_as, membership, organization
     with pytest.raises(Refused, match="Only an owner"):
         remove_member(access=access, member=membership(Role.OWNER))
     assert sorted(organization.memberships.values_list("role", flat=True)) == ["admin", "owner"]
+
+
+@pytest.mark.services
+@pytest.mark.skipif(connection.vendor == "sqlite", reason="SQLite lets one write at a time anyway.")
+@pytest.mark.django_db(transaction=True)
+def test_owners_who_leave_at_the_same_moment_do_not_leave_an_organization_without_one(organization, make_user):
+    """The check and the deletion of each wait for the other's."""
+    owners = [make_user(f"owner-{number}") for number in range(4)]
+    for user in owners:
+        Membership.objects.create(organization=organization, user=user, role=Role.OWNER)
+    start, refused = threading.Barrier(len(owners)), []
+
+    def leave(access: Access) -> None:
+        try:
+            start.wait(timeout=10)
+            leave_organization(access=access)
+        except Refused as error:
+            refused.append(error.code)
+        finally:
+            connections.close_all()
+
+    threads = [threading.Thread(target=leave, args=[Access(user, organization, Role.OWNER)]) for user in owners]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert refused == ["last_owner"]
+    assert organization.memberships.get().role == Role.OWNER
 
 
 # --- Pages ---
