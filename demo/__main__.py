@@ -27,6 +27,7 @@ def main() -> int:
     base = {
         name: value for name, value in os.environ.items() if name not in {"DATABASE_URL", "REDIS_URL", "STORAGE_URL"}
     }
+    console.print("Starting an empty platform …")
     try:
         environment = platform_environment(base, data_dir=fresh_data_dir("demo"), port=options.port)
         with Stack(environment, port=options.port) as stack:

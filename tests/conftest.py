@@ -83,7 +83,12 @@ def project(organization) -> Project:
 
 def make_key(project: Project, kind: ApiKey.Kind, scopes: list[str], secret: str) -> str:
     ApiKey.across_tenants.create(
-        project=project, name=f"{kind} key", kind=kind, prefix=secret[:11], secret_hash=hash_secret(secret), scopes=scopes
+        project=project,
+        name=f"{kind} key",
+        kind=kind,
+        prefix=secret[:11],
+        secret_hash=hash_secret(secret),
+        scopes=scopes,
     )
     return secret
 

@@ -50,9 +50,10 @@ def dashboard_callback(request: HttpRequest, context: dict[str, Any]) -> dict[st
         }
         for state in Job.State
     ]
-    largest = Organization.objects.annotate(project_count=Count("projects")).order_by("-used_bytes", "name")[:10]
+    by_storage = Organization.objects.annotate(project_count=Count("projects")).order_by("-used_bytes", "name")
+    largest = by_storage.values_list("name", "project_count", "used_bytes", "quota_bytes")[:10]
     context["largest"] = {
         "headers": ["Organization", "Projects", "Stored", "Quota"],
-        "rows": [[row.name, f"{row.project_count:,}", size(row.used_bytes), size(row.quota_bytes)] for row in largest],
+        "rows": [[name, f"{projects:,}", size(used), size(quota)] for name, projects, used, quota in largest],
     }
     return context

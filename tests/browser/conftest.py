@@ -9,9 +9,10 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Literal
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, StorageState, ViewportSize, sync_playwright
 
 from setup import ROOT
 from setup.stack import Stack, platform_environment
@@ -21,7 +22,8 @@ CHROMIUM = next(
 )
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 ARGUMENTS += ["--disable-component-update", "--disable-sync"]
-DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 375, "height": 800}
+DESKTOP: ViewportSize = {"width": 1280, "height": 900}
+PHONE: ViewportSize = {"width": 375, "height": 800}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -65,7 +67,9 @@ def open_page(chromium: Browser, server: str) -> Iterator[Callable[..., Page]]:
     contexts = []
     complaints: list[str] = []
 
-    def open_one(*, phone: bool = False, scheme: str = "light", state: dict | None = None) -> Page:
+    def open_one(
+        *, phone: bool = False, scheme: Literal["light", "dark"] = "light", state: StorageState | None = None
+    ) -> Page:
         context = chromium.new_context(
             base_url=server, viewport=PHONE if phone else DESKTOP, color_scheme=scheme, storage_state=state
         )
