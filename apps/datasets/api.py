@@ -112,9 +112,18 @@ class DatasetList(ProjectAPIView):
 
 
 class DatasetDetail(ProjectAPIView):
+    needs = {"GET": Role.VIEWER, "DELETE": Role.DEVELOPER}
+    scopes = {"GET": Scope.READ, "DELETE": Scope.DATASETS}
+
     @extend_schema(operation_id="datasets_retrieve", responses=DatasetOut)
     def get(self, request: Request, project: UUID, dataset: UUID) -> Response:
         return Response(DatasetOut(self.access.get(Dataset, dataset, self.access.query(Dataset).for_page())).data)
+
+    @extend_schema(responses={204: None})
+    def delete(self, request: Request, project: UUID, dataset: UUID) -> Response:
+        """Delete a dataset that has no versions."""
+        services.delete_dataset(access=self.access, dataset=self.access.get(Dataset, dataset))
+        return Response(status=status.HTTP_204_NO_CONTENT)
 
 
 class VersionList(ProjectAPIView):
@@ -139,10 +148,19 @@ class VersionList(ProjectAPIView):
 
 
 class VersionDetail(ProjectAPIView):
+    needs = {"GET": Role.VIEWER, "DELETE": Role.DEVELOPER}
+    scopes = {"GET": Scope.READ, "DELETE": Scope.DATASETS}
+
     @extend_schema(operation_id="dataset_versions_retrieve", responses=VersionOut)
     def get(self, request: Request, project: UUID, version: UUID) -> Response:
         rows = self.access.query(DatasetVersion).select_related("job")
         return Response(VersionOut(self.access.get(DatasetVersion, version, rows)).data)
+
+    @extend_schema(responses={204: None})
+    def delete(self, request: Request, project: UUID, version: UUID) -> Response:
+        """Delete a version that nothing was made of, with its files: what they took of the quota is free again."""
+        services.delete_version(access=self.access, version=self.access.get(DatasetVersion, version))
+        return Response(status=status.HTTP_204_NO_CONTENT)
 
 
 class VersionFile(ProjectAPIView):

@@ -113,7 +113,9 @@ class ImportHandler:
             )
 
 
-def link_to_version(job: Job, access: Access) -> Link:
+def link_to_version(job: Job, access: Access) -> Link | None:
+    if not access.query(DatasetVersion).filter(pk=job.payload["dataset_version"]).exists():
+        return None  # deleted
     where = [access.organization.slug, access.project.slug, job.payload["dataset_version"]]
     return Link("The dataset version", reverse("dataset-version", args=where))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.db.models import Max
+from django.db.models import ProtectedError
 from django.utils.text import slugify
 from uuid_utils.compat import uuid7
 
@@ -14,8 +14,9 @@ from apps.datasets.uploads import use_upload
 from apps.errors import Detail, Refused
 from apps.jobs.models import Job
 from apps.jobs.services import create_job
-from apps.projects import audit
+from apps.projects import audit, quotas
 from apps.projects.access import Access
+from apps.projects.storage import storage
 
 DEFAULT_SEED = 7
 DEFAULT_VALIDATION = 0.1
@@ -76,8 +77,9 @@ def create_version(
     if upload.purpose != Upload.Purpose.DATASET:
         message = f"A dataset version is made from an upload for a dataset. This one is for a {upload.purpose}."
         raise Refused("wrong_purpose", message, details=[{"field": "upload", "message": message}])
-    access.query(Dataset).select_for_update().get(pk=dataset.pk)  # one at a time: numbers have no gaps
-    number = (dataset.versions.aggregate(newest=Max("number"))["newest"] or 0) + 1
+    dataset = access.query(Dataset).select_for_update().get(pk=dataset.pk)  # one at a time: numbers have no gaps
+    number = dataset.last_number = dataset.last_number + 1
+    dataset.save(update_fields=["last_number"])
     use_upload(upload)
     pk = uuid7()
     job = create_job(
@@ -98,6 +100,43 @@ def create_version(
     )
     audit.record(access, "dataset_version.created", version, upload=upload.filename, **_options(version))
     return version
+
+
+@transaction.atomic
+def delete_version(*, access: Access, version: DatasetVersion) -> None:
+    """Delete a version that nothing was made of, with its files; what it took of the quota is free again.
+
+    Raises Refused (409): `importing`, `in_use`.
+    """
+    rows = access.query(DatasetVersion).select_related("dataset", "job").select_for_update(of=("self",))
+    version = rows.get(pk=version.pk)
+    if version.state == DatasetVersion.State.IMPORTING and not version.job.is_over:
+        raise Refused("importing", f"{version} is being imported. Cancel its job first.", status=409)
+    audit.record(access, "dataset_version.deleted", version, bytes=version.bytes, sha256=version.sha256)
+    try:
+        version.delete()
+    except ProtectedError as error:
+        names = sorted({f"{row._meta.verbose_name} {row}" for row in error.protected_objects})
+        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+        raise Refused(
+            "in_use",
+            f"{version} stays, because it is known what was learned from it: {', '.join(names[:3])}{more}.",
+            status=409,
+        ) from error
+    quotas.release(access.organization, version.bytes)
+    if prefix := version.storage_prefix:
+        transaction.on_commit(lambda: storage().discard_tree(prefix), robust=True)
+
+
+@transaction.atomic
+def delete_dataset(*, access: Access, dataset: Dataset) -> None:
+    """Delete a dataset that has no versions. Raises Refused("has_versions", 409)."""
+    dataset = access.query(Dataset).select_for_update().get(pk=dataset.pk)
+    if count := dataset.versions.count():
+        versions = "1 version" if count == 1 else f"{count} versions"
+        raise Refused("has_versions", f"{dataset} has {versions}. Delete each of them first.", status=409)
+    audit.record(access, "dataset.deleted", dataset)
+    dataset.delete()
 
 
 def _options(version: DatasetVersion) -> dict[str, Any]:

@@ -5,13 +5,13 @@ from uuid import UUID
 from django.contrib import messages
 from django.http import HttpResponseBase
 from django.shortcuts import redirect, render
-from django.views.decorators.http import require_GET, require_http_methods
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from apps.accounts.models import Role
+from apps.datasets import services
 from apps.datasets.files import file_of
 from apps.datasets.forms import DatasetForm, VersionForm
 from apps.datasets.models import Dataset, DatasetVersion
-from apps.datasets.services import create_dataset
 from apps.datasets.uploads import max_upload_bytes
 from apps.datasets.version_page import advice_on, balance, sample_groups, training_url
 from apps.errors import Refused
@@ -34,7 +34,7 @@ def create(request: AccessRequest) -> HttpResponseBase:
     form = DatasetForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         try:
-            dataset = create_dataset(access=request.access, **form.cleaned_data)
+            dataset = services.create_dataset(access=request.access, **form.cleaned_data)
         except Refused as refused:
             add_refusal(form, refused)
         else:
@@ -59,6 +59,20 @@ def show(request: AccessRequest, dataset: UUID) -> HttpResponseBase:
     return render(request, "datasets/dataset.html", context)
 
 
+@project_page(Role.DEVELOPER)
+@require_POST
+def delete(request: AccessRequest, dataset: UUID) -> HttpResponseBase:
+    row = request.access.get(Dataset, dataset)
+    where = [request.access.organization.slug, request.access.project.slug]
+    try:
+        services.delete_dataset(access=request.access, dataset=row)
+    except Refused as refused:
+        messages.error(request, refused.message)
+        return redirect("dataset", *where, dataset)
+    messages.success(request, f"{row} is deleted.")
+    return redirect("dataset-list", *where)
+
+
 @project_page()
 @require_GET
 def show_version(request: AccessRequest, version: UUID) -> HttpResponseBase:
@@ -80,6 +94,20 @@ def show_version(request: AccessRequest, version: UUID) -> HttpResponseBase:
     else:
         context["advice"] = advice_on(row.job)
     return render(request, "datasets/version.html", context)
+
+
+@project_page(Role.DEVELOPER)
+@require_POST
+def delete_version(request: AccessRequest, version: UUID) -> HttpResponseBase:
+    row = _version(request, version)
+    where = [request.access.organization.slug, request.access.project.slug]
+    try:
+        services.delete_version(access=request.access, version=row)
+    except Refused as refused:
+        messages.error(request, refused.message)
+        return redirect("dataset-version", *where, version)
+    messages.success(request, f"{row} is deleted, with its files.")
+    return redirect("dataset", *where, row.dataset_id)
 
 
 @project_page()

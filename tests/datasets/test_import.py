@@ -86,6 +86,7 @@ def two_classes(*more: tuple[str, bytes], ones: int = 9) -> bytes:
     [
         (two_classes(("../../etc/passwd.png", png(7))), "unsafe_path", "../../etc/passwd.png"),
         (two_classes(("/etc/passwd.png", png(7))), "unsafe_path", "/etc/passwd.png"),
+        (two_classes(("0/?evil.png", png(7))).replace(b"0/?evil", b"0/\0evil"), "unsafe_path", "evil.png"),
         (bomb(), "compression_bomb", "0/a.png"),
         (two_classes(("2/", b"")), "empty_class", "2"),
         (two_classes(("1/broken.png", png(7)[:40])), "broken_image", "1/broken.png"),
