@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Any, ClassVar, Self
-from uuid import UUID
 
 from django.conf import settings
 from django.db import models
@@ -121,6 +120,11 @@ class ModelVersion(TenantOwned):
     def tflite(self) -> Artifact | None:
         """The file that devices get, from the prefetched artifacts when there are some."""
         return next((artifact for artifact in self.artifacts.all() if artifact.kind == Artifact.Kind.TFLITE), None)
+
+    @property
+    def tflite_bytes(self) -> int | None:
+        """The size of the file that devices get."""
+        return self.tflite.bytes if self.tflite else None
 
 
 class ArtifactQuerySet(TenantQuerySet["Artifact"]):

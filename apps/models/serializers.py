@@ -66,7 +66,7 @@ class ModelVersionOut(serializers.ModelSerializer[ModelVersion]):
     """One version, without its report: `bytes` and `accuracy` are those of its .tflite on the test split."""
 
     model = ModelRef()
-    bytes = serializers.SerializerMethodField()
+    bytes = serializers.IntegerField(source="tflite_bytes", allow_null=True)
     accuracy = serializers.FloatField(source="test_accuracy", allow_null=True)
 
     class Meta:
@@ -75,9 +75,6 @@ class ModelVersionOut(serializers.ModelSerializer[ModelVersion]):
             "id", "model", "number", "state", "origin", "label", "model_type", "parameters", "bytes", "accuracy",
             "min_runtime", "created_at",
         )  # fmt: skip
-
-    def get_bytes(self, version: ModelVersion) -> int | None:
-        return version.tflite.bytes if version.tflite else None
 
 
 @extend_schema_field(OpenApiTypes.OBJECT)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any, ClassVar, Self
+from uuid import UUID
 
 from django.conf import settings
 from django.db import models
@@ -18,6 +19,10 @@ class TrainingRunQuerySet(TenantQuerySet["TrainingRun"]):
     def for_page(self) -> Self:
         joined = self.select_related("job__created_by", "model", "dataset_version__dataset", "created_by")
         return joined.defer("spec", "spec_yaml", "job__payload", "job__result").order_by("-id")
+
+    def on_dataset(self, dataset: UUID) -> Self:
+        """Runs on any version of a dataset, newest first."""
+        return self.filter(dataset_version__dataset=dataset).order_by("-id")
 
     def with_models(self) -> Self:
         """One run with all that its page shows, the models that came out of it in the order of its spec."""

@@ -58,7 +58,9 @@ def new_student(spec: dict[str, Any]) -> dict[str, Any]:
 
 def new_trainer(shape: list[int]) -> dict[str, Any]:
     """A trainer for images of `shape` (height, width, channels)."""
-    return {"id": "trainer", "model_type": "cnn", "params": {"filters": _widths(min(shape[:2]), 32), "units": [128]}}
+    side = min(shape[:2])
+    params = {"filters": _widths(side, 32), "units": [128], **_pooling(side)}
+    return {"id": "trainer", "model_type": "cnn", "params": params}
 
 
 def _students(shape: list[int]) -> list[dict[str, Any]]:
@@ -74,7 +76,7 @@ def _students(shape: list[int]) -> list[dict[str, Any]]:
 
 
 def _depthwise(name: str, stem: int, side: int, first: int) -> dict[str, Any]:
-    params = {"stem": stem, "filters": _widths(side, first)}
+    params = {"stem": stem, "filters": _widths(side, first), **_pooling(side)}
     return {"id": name, "model_type": "depthwise_cnn", "params": params}
 
 
@@ -82,6 +84,11 @@ def _widths(side: int, first: int) -> list[int]:
     """Filters of each block: halved by pooling until about 2 pixels of `side` are left, at most five blocks."""
     blocks = max(1, min(5, side.bit_length() - 2))
     return [min(first * 2**block, 8 * first) for block in range(blocks)]
+
+
+def _pooling(side: int) -> dict[str, int]:
+    """A line of pixels can't be halved."""
+    return {} if side > 1 else {"pool_size": 1}
 
 
 def _batch_size(examples: int) -> int:

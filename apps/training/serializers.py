@@ -58,15 +58,12 @@ class TrainedModelOut(serializers.ModelSerializer[TrainedModel]):
     state = serializers.ChoiceField(source="version.state", choices=ModelVersion.State.choices)
     model_type = serializers.CharField(source="version.model_type")
     parameters = serializers.IntegerField(source="version.parameters", allow_null=True)
-    bytes = serializers.SerializerMethodField()
+    bytes = serializers.IntegerField(source="version.tflite_bytes", allow_null=True)
     accuracy = serializers.FloatField(source="version.test_accuracy", allow_null=True)
 
     class Meta:
         model = TrainedModel
         fields = ("id", "role", "version", "number", "state", "model_type", "parameters", "bytes", "accuracy")
-
-    def get_bytes(self, trained: TrainedModel) -> int | None:
-        return trained.version.tflite.bytes if trained.version.tflite else None
 
 
 class RunOut(serializers.ModelSerializer[TrainingRun]):
@@ -84,11 +81,8 @@ class RunDetailOut(RunOut):
 
     spec = JsonField()
     spec_yaml = serializers.CharField()
-    best_student = serializers.SerializerMethodField()
+    best_student = serializers.CharField(allow_null=True)
     trained_models = TrainedModelOut(many=True)
 
     class Meta(RunOut.Meta):
         fields = (*RunOut.Meta.fields, "spec", "spec_yaml", "best_student", "trained_models")
-
-    def get_best_student(self, run: TrainingRun) -> str | None:
-        return run.best_student

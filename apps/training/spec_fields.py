@@ -17,8 +17,10 @@ from ml.specs import TrainingSpec
 Schema = dict[str, Any]
 Kind = Literal["integer", "number", "text", "choice", "switch", "list"]
 
-# Left out of the data when they have their default, so that the YAML says what a person chose and no more.
+# What is left out of the data when it has its default, so that the YAML says what a person chose and no more: these of
+# a model, and of its parameters all but those that decide its size.
 OPTIONAL_OF_MODEL = ("load_checkpoint", "freeze_model_from_checkpoint", "tflite_output_path")
+SIZES = ("units", "filters", "stem", "projections", "bits")
 
 
 @dataclass(frozen=True)
@@ -62,9 +64,11 @@ class SpecField:
             return text
         return _number(text, int if self.kind == "integer" else float)
 
-    @property
-    def is_left_out_by_default(self) -> bool:
-        return ".params." in self.path or self.name in OPTIONAL_OF_MODEL
+    def leaves_out(self, value: Any) -> bool:
+        """Whether spec data needs no mention of `value`."""
+        if value is None or value != self.default:
+            return value is None
+        return self.name in OPTIONAL_OF_MODEL or (".params." in self.path and (self.name not in SIZES or value == []))
 
 
 def _number(text: str, kind: type[int] | type[float]) -> int | float | str:
@@ -177,7 +181,7 @@ def _read_object(schema: Schema, prefix: str, posted: Mapping[str, str]) -> dict
         if field.path not in posted:
             continue
         value = field.read(posted.get(field.path))
-        if value is None or (field.is_left_out_by_default and value == field.default):
+        if field.leaves_out(value):
             continue
         *parents, name = field.path.removeprefix(f"{prefix}.").split(".")
         place = data

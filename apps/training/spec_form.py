@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypedDict
 
 from apps.errors import Detail
-from apps.training.spec_fields import SpecField, fields_of, model_schema, resolve, spec_schema, value_at
+from apps.training.spec_fields import SIZES, SpecField, fields_of, model_schema, resolve, spec_schema, value_at
 from ml.specs import MODEL_TYPES
 
 MAX_STUDENTS = 16
@@ -170,14 +170,12 @@ def text_at(problem: PlacedProblem) -> str:
 def slot_of(path: str, slots: set[str]) -> str:
     """The field or group nearest to `path` from above: "trainer.params.filters[1]" → "trainer.params.filters"."""
     while path and path not in slots:
-        path = re.sub(r"(\.[^.\[\]]+|\[\d+\]|^[^.\[\]]+)$", "", path)
+        last = re.search(r"(\.[^.\[\]]+|\[\d+\])$", path)
+        path = path[: last.start()] if last else ""
     return path
 
 
 def default_params(model_type: str) -> dict[str, Any]:
-    """No parameters: each has a default. Those that a person has to think about first are spelled out."""
+    """The parameters that decide the size of a model of this type, with their defaults; none for an unknown type."""
     known = MODEL_TYPES.get(model_type)
-    shown = {"filters", "units", "projections", "bits", "stem"}
-    return (
-        {} if known is None else {name: value for name, value in known.params().model_dump().items() if name in shown}
-    )
+    return {} if known is None else {name: value for name, value in known.params() if name in SIZES and value != []}

@@ -51,8 +51,8 @@ def create(request: AccessRequest) -> HttpResponseBase:
     version = version or ready.first()
     if version is None:
         return render(request, "training/run_without_data.html")
-    model = _chosen(access.query(RegisteredModel), earlier.model_id if earlier else request.GET.get("model"))
-    model = model or access.query(RegisteredModel).learned_from(version.dataset_id).first()
+    newest = earlier or access.query(TrainingRun).on_dataset(version.dataset_id).first()
+    model = _chosen(access.query(RegisteredModel), request.GET.get("model") or (newest.model_id if newest else None))
     text = earlier.spec_yaml if earlier else to_yaml(defaults_for(version))
     initial = {
         "name": earlier.name if earlier else "",

@@ -12,7 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from django.conf import settings
+from django.conf import settings as project_settings
 from django.utils import timezone
 from PIL import Image
 from sklearn.datasets import load_digits
@@ -25,6 +25,15 @@ from apps.projects.storage import storage
 from apps.training.presets import defaults_for
 
 EXAMPLES_A_CLASS = 30
+
+
+@pytest.fixture(autouse=True)
+def _own_folders(settings, tmp_path: Path) -> None:
+    """Local files of a test go with it; in an object store, every test has keys of its own."""
+    settings.JOBS_DIR = tmp_path / "jobs"
+    if settings.STORAGES["default"]["BACKEND"].endswith("LocalStorage"):
+        local = {**settings.STORAGES["default"], "OPTIONS": {"location": str(tmp_path / "media")}}
+        settings.STORAGES = {**settings.STORAGES, "default": local}
 
 
 @pytest.fixture(scope="session")
@@ -40,7 +49,7 @@ def digits_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 Image.fromarray((image * (255 / 16)).astype("uint8")).save(file, "PNG")
                 archive.writestr(f"{label}/{index:03}.png", file.getvalue())
     arguments = ["--archive", root / "digits.zip", "--out", root / "out", "--work", root / "work"]
-    environment = {**os.environ, "PYTHONPATH": str(settings.BASE_DIR / "platform")}
+    environment = {**os.environ, "PYTHONPATH": str(project_settings.BASE_DIR / "platform")}
     command = [sys.executable, "-m", "ml", "import-images", *map(str, arguments)]
     subprocess.run(command, env=environment, check=True, capture_output=True)
     return root / "out"

@@ -1,0 +1,177 @@
+"""What the worker does around a training: without the engine, on files as the engine writes them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+import pytest
+from django.core.files.base import ContentFile
+from django.db import transaction
+
+from apps.errors import Refused
+from apps.jobs.handlers import Folder
+from apps.models.files import trained_files_prefix
+from apps.models.models import Artifact, ModelVersion
+from apps.projects.storage import storage
+from apps.training.handlers import TrainHandler
+from apps.training.services import start_run
+from ml.specs import TrainingSpec
+
+handler = TrainHandler()
+
+
+@pytest.fixture
+def run(access, dataset_version, small_spec):
+    run = start_run(access=access, dataset_version=dataset_version, spec=small_spec, model_name="Digits")
+    run.job.fencing_token = 2
+    run.job.save()
+    return run
+
+
+@pytest.fixture
+def folder(tmp_path) -> Folder:
+    found = Folder(tmp_path / "job")
+    for path in (found.in_, found.out, found.work):
+        path.mkdir(parents=True)
+    return found
+
+
+@pytest.fixture
+def result(folder) -> dict:
+    """A result.json with its files: the trainer and two students."""
+    models = []
+    for name, role in (("trainer", "trainer"), ("bits", "student"), ("dense", "student")):
+        files = []
+        for kind, filename in (("tflite", "model.tflite"), ("labels", "labels.txt")):
+            path = folder.out / name / filename
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(f"{name} {kind}".encode())
+            sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+            files.append({"kind": kind, "path": f"{name}/{filename}", "bytes": path.stat().st_size, "sha256": sha256})
+        models.append(
+            {
+                "id": name,
+                "role": role,
+                "model_type": "cnn",
+                "parameters": 5,
+                "files": files,
+                "metrics": {"test": {"accuracy": 0.5}},
+                "latency_ms": {"p50": 1.0, "p95": 2.0},
+                "parity": {"max_abs": 0.0, "top1_agreement": 1.0, "tolerance": 0.001},
+            }
+        )
+    return {"models": models, "best_student": "bits", "steps": 30, "stopped_early": False, "seconds": 1.5}
+
+
+def exists(job, token: int, path: str) -> bool:
+    return storage().exists(f"{trained_files_prefix(job, token)}/{path}")
+
+
+def test_job_folder_holds_the_spec_and_the_data_as_imported(run, folder, digits_folder):
+    arguments = handler.prepare(run.job, folder)
+    assert arguments[0] == "train"
+    assert arguments[arguments.index("--work") + 1] == str(folder.work)
+    spec = TrainingSpec.from_json((folder.in_ / "spec.json").read_text())
+    assert spec.model_dump(mode="json") == run.spec
+    for name in ("train.tfrecord", "validation.tfrecord", "test.tfrecord", "dataset.json"):
+        assert (folder.in_ / "dataset" / name).read_bytes() == (digits_folder / name).read_bytes()
+    assert not (folder.in_ / "dataset" / "index.jsonl").exists()
+
+
+def test_checkpoint_is_put_where_the_spec_names_it(run, folder, small_spec, access, result):
+    with transaction.atomic():
+        handler.accept(run.job, result, handler.store(run.job, folder, result))
+    version = ModelVersion.across_tenants.get(label="trainer")
+    key = f"projects/{run.project_id}/checkpoint"
+    storage().save(key, ContentFile(b"weights"))
+    Artifact.across_tenants.create(
+        project=run.project,
+        version=version,
+        kind=Artifact.Kind.CHECKPOINT,
+        filename="checkpoint.zip",
+        storage_key=key,
+        bytes=7,
+        sha256=hashlib.sha256(b"weights").hexdigest(),
+    )
+    small_spec["trainer"]["load_checkpoint"] = f"versions/{version.pk}.zip"
+    again = start_run(access=access, dataset_version=run.dataset_version, spec=small_spec, model=run.model)
+    handler.prepare(again.job, folder)
+    assert (folder.in_ / "versions" / f"{version.pk}.zip").read_bytes() == b"weights"
+
+
+def test_data_that_has_changed_since_its_import_is_refused(run, folder):
+    key = f"{run.dataset_version.storage_prefix}/train.tfrecord"
+    storage().delete(key)
+    storage().save(key, ContentFile(b"something else"))
+    with pytest.raises(Refused, match="has changed in the storage") as caught:
+        handler.prepare(run.job, folder)
+    assert caught.value.code == "hash_mismatch"
+
+
+def test_versions_get_files_below_the_run_of_the_job_and_a_check_each(run, folder, result, organization):
+    stored = handler.store(run.job, folder, result)
+    with transaction.atomic():
+        said = handler.accept(run.job, result, stored)
+    assert [(one["id"], one["role"]) for one in said["models"]] == [
+        ("trainer", "trainer"),
+        ("bits", "student"),
+        ("dense", "student"),
+    ]
+    assert (said["best_student"], said["steps"]) == ("bits", 30)
+    versions = ModelVersion.across_tenants.order_by("number")
+    assert [version.number for version in versions] == [1, 2, 3]
+    assert all(version.check_job.state == "queued" for version in versions)
+    assert exists(run.job, 2, "bits/model.tflite")
+    organization.refresh_from_db()
+    assert organization.used_bytes == sum(Artifact.across_tenants.values_list("bytes", flat=True))
+
+
+def test_quota_that_is_too_small_makes_nothing(run, folder, result, organization):
+    organization.quota_bytes = 10
+    organization.save()
+    stored = handler.store(run.job, folder, result)
+    with pytest.raises(Refused) as caught, transaction.atomic():
+        handler.accept(run.job, result, stored)
+    assert caught.value.code == "quota_exceeded"
+    assert not ModelVersion.across_tenants.exists()
+    handler.discard(run.job, stored)
+    assert not exists(run.job, 2, "bits/model.tflite")
+
+
+def test_discarding_leaves_the_files_of_a_newer_run(run, folder, result):
+    older = handler.store(run.job, folder, result)
+    run.job.fencing_token = 3
+    handler.store(run.job, folder, result)
+    assert not exists(run.job, 2, "bits/model.tflite")  # cleared: it was never accepted
+    handler.discard(run.job, older)
+    assert exists(run.job, 3, "bits/model.tflite")
+
+
+@pytest.mark.parametrize("path", ["../../secret", "/etc/passwd"])
+def test_file_outside_of_the_output_is_never_stored(run, folder, result, path):
+    (folder.root.parent / "secret").write_text("x")
+    result["models"][2]["files"][0]["path"] = path
+    with pytest.raises(ValueError, match="outside of its output"):
+        handler.store(run.job, folder, result)
+    assert not exists(run.job, 2, "bits/model.tflite")
+
+
+def test_file_that_is_not_what_the_engine_wrote_is_not_stored(run, folder, result):
+    (folder.out / "dense" / "model.tflite").write_bytes(b"other")
+    with pytest.raises(ValueError, match="is not what the engine wrote"):
+        handler.store(run.job, folder, result)
+    assert not exists(run.job, 2, "trainer/model.tflite")
+
+
+def test_failed_job_leaves_no_files(run, folder, result, django_capture_on_commit_callbacks):
+    handler.store(run.job, folder, result)
+    with django_capture_on_commit_callbacks(execute=True):
+        handler.fail(run.job, "internal_error", "It broke.", [])
+    assert not exists(run.job, 2, "trainer/model.tflite")
+
+
+def test_result_is_small(run, folder, result):
+    with transaction.atomic():
+        said = handler.accept(run.job, result, handler.store(run.job, folder, result))
+    assert len(json.dumps(said)) < 1000

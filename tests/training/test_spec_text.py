@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import pytest
+import yaml
+from uuid_utils.compat import uuid7
+
+from apps.datasets.models import Dataset, DatasetVersion
+from apps.errors import Refused
+from apps.models.models import Artifact, ModelVersion, RegisteredModel
+from apps.projects.models import Project
+from apps.training.presets import defaults_for
+from apps.training.spec_text import checkpoints_of, read_spec, to_yaml
+
+
+@pytest.fixture
+def version() -> DatasetVersion:
+    return DatasetVersion(
+        dataset=Dataset(name="Digits", slug="digits"),
+        number=3,
+        feature={"name": "image", "type": "image", "shape": [8, 8, 1]},
+        classes=list("0123456789"),
+        splits={"train": 1258},
+    )
+
+
+@pytest.fixture
+def spec(version) -> dict:
+    return defaults_for(version)
+
+
+def details(version: DatasetVersion, given: str | dict) -> dict[str, str]:
+    with pytest.raises(Refused) as caught:
+        read_spec(given, version)
+    return {detail["field"]: detail["message"] for detail in caught.value.details}
+
+
+def test_yaml_reads_back_as_the_same_data_in_the_same_order(spec):
+    text = to_yaml(spec)
+    assert yaml.safe_load(text) == spec
+    assert [line.partition(":")[0] for line in text.splitlines() if line[0].isalpha()] == list(spec)
+    assert "loss_weights: {trainer: 1.0, student: 1.0, cross: 0.1}" in text
+    assert all(len(line) < 80 for line in text.splitlines())
+
+
+def test_text_and_data_give_the_same_spec(version, spec):
+    assert read_spec(to_yaml(spec), version) == read_spec(spec, version)
+
+
+def test_unknown_field_is_named_with_those_that_are_accepted(version, spec):
+    spec["hyperparameters"]["lerning_rate"] = 0.1
+    found = details(version, to_yaml(spec))
+    assert "learning_rate" in found["hyperparameters.lerning_rate"]
+
+
+def test_trainer_alone_is_refused(version, spec):
+    spec["students"] = []
+    assert "at least one student" in details(version, to_yaml(spec))["students"]
+
+
+@pytest.mark.parametrize("rate", [-0.1, 0, "fast", None])
+def test_bad_rate_is_refused_with_what_was_received(version, spec, rate):
+    spec["hyperparameters"]["learning_rate"] = rate
+    assert "Received" in details(version, to_yaml(spec))["hyperparameters.learning_rate"]
+
+
+@pytest.mark.parametrize("text", ["a: [", "- 1", "", "\t: x", "a: 1\na: 2", "!!python/object:os.system {}", "x: \x00"])
+def test_text_that_is_no_yaml_mapping_is_refused_as_a_whole(version, text):
+    assert list(details(version, text)) == [""]
+
+
+def test_spec_of_another_dataset_is_refused_field_by_field(version, spec):
+    spec["task"]["num_classes"] = 9
+    spec["features"][0]["shape"] = [28, 28, 1]
+    found = details(version, spec)
+    assert "does not fit Digits v3. Received: 9. Accepted: 10" in found["task.num_classes"]
+    assert "Accepted: [8, 8, 1]" in found["features[0].shape"]
+
+
+class TestCheckpoints:
+    @pytest.fixture
+    def checkpoint(self, project) -> Artifact:
+        model = RegisteredModel.across_tenants.create(project=project, name="Digits", slug="digits")
+        made = ModelVersion.across_tenants.create(project=project, model=model, number=1, origin="trained")
+        return Artifact.across_tenants.create(
+            project=project,
+            version=made,
+            kind=Artifact.Kind.CHECKPOINT,
+            filename="checkpoint.zip",
+            storage_key="key",
+            bytes=1,
+            sha256="0" * 64,
+        )
+
+    def test_version_of_the_project_can_be_started_from(self, version, spec, project, checkpoint):
+        path = f"versions/{checkpoint.version_id}.zip"
+        spec["trainer"].update(load_checkpoint=path, freeze_model_from_checkpoint=True)
+        version.project = project
+        assert checkpoints_of(read_spec(spec, version), version) == {path: checkpoint}
+
+    @pytest.mark.parametrize("path", ["checkpoint.zip", f"versions/{uuid7()}.zip", "versions/" + "-" * 36 + ".zip"])
+    def test_any_other_path_is_refused_beside_its_field(self, version, spec, project, checkpoint, path):
+        spec["students"][1]["load_checkpoint"] = path
+        version.project = project
+        with pytest.raises(Refused) as caught:
+            checkpoints_of(read_spec(spec, version), version)
+        assert [detail["field"] for detail in caught.value.details] == ["students[1].load_checkpoint"]
+
+    def test_version_of_another_project_is_refused_like_an_unknown_one(self, version, spec, organization, checkpoint):
+        version.project = Project.across_tenants.create(organization=organization, name="Other", slug="other")
+        spec["trainer"]["load_checkpoint"] = f"versions/{checkpoint.version_id}.zip"
+        with pytest.raises(Refused, match="no checkpoint of this project"):
+            checkpoints_of(read_spec(spec, version), version)
