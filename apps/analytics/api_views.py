@@ -10,7 +10,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.analytics.figures import Feedback, VersionFigures, confusion_matrix, version_figures
+from apps.analytics.figures import Feedback, VersionFigures, confusion_matrix, tallies_of, version_figures
 from apps.analytics.models import Event
 from apps.analytics.overview import DEFAULT_PERIOD, PERIODS, overview_of
 from apps.models.models import ModelVersion
@@ -51,7 +51,7 @@ class VersionAnalytics(ProjectAPIView):
         """What devices reported of one version, ever."""
         found = self.access.get(ModelVersion, version)
         events = self.access.query(Event).filter(version=found)
-        figures = version_figures(events).get(found.pk, VersionFigures())
+        figures = version_figures(events, tallies_of(events)).get(found.pk, VersionFigures())
         return Response(_figures(found.pk, figures) | {"confusion_matrix": confusion_matrix(events, found)})
 
 

@@ -5,15 +5,16 @@ Everything counts by the moment of arrival: devices' clocks are wrong too often 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Count, F, Q, Window
+from django.db.models import CharField, Count, F, Q, Window
 from django.db.models.fields.json import KT
-from django.db.models.functions import RowNumber, TruncDate
+from django.db.models.functions import Cast, RowNumber, Substr
 
 from apps.analytics.models import Event
 from apps.models.models import ModelVersion
@@ -50,27 +51,48 @@ class VersionFigures:
     latency: Latency = Latency()
 
 
-def version_figures(events: Any) -> dict[UUID, VersionFigures]:
-    """Figures by version of the events in a QuerySet that have one, in two queries."""
-    counted = (
-        events.exclude(version=None)
-        .order_by()
-        .values("version")
-        .annotate(
-            installations=Count("installation", distinct=True),
-            correct=Count("pk", filter=Q(is_correct=True)),
-            **{kind.value: Count("pk", filter=Q(type=kind)) for kind in Type},
-        )
-    )
-    latencies = latency_percentiles(events)
+@dataclass(frozen=True)
+class Tally:
+    """How many events of one type about one version arrived on one UTC day ("2026-11-23"), and how many were right."""
+
+    day: str
+    version: UUID | None
+    type: str
+    count: int
+    correct: int
+
+
+def tallies_of(events: Any) -> list[Tally]:
+    """What every count below is summed up from. One query, one pass over the events.
+
+    The day is cut out of the moment's text: on SQLite, TruncDate would call back into Python for every event.
+    """
+    day = Substr(Cast("received_at", CharField()), 1, len("2026-11-23"))
+    rows = events.order_by().values_list(day, "version", "type")
+    counted = rows.annotate(count=Count("pk"), correct=Count("pk", filter=Q(is_correct=True)))
+    return [Tally(*row) for row in counted]
+
+
+def version_figures(events: Any, tallies: Iterable[Tally]) -> dict[UUID, VersionFigures]:
+    """Figures by version of the events that have one, in two queries more. `tallies` are those of the same events."""
+    counts: dict[UUID, dict[str, int]] = {}
+    correct: Counter[UUID] = Counter()
+    for tally in tallies:
+        if tally.version is not None:
+            of_version = counts.setdefault(tally.version, dict.fromkeys(Type.values, 0))
+            of_version[tally.type] += tally.count
+            correct[tally.version] += tally.correct
+    devices = events.order_by().values_list("version").annotate(count=Count("installation", distinct=True))
+    installations = dict(devices) if counts else {}
+    latencies = latency_percentiles(events) if counts else {}
     return {
-        row["version"]: VersionFigures(
-            events={kind.value: row[kind.value] for kind in Type},
-            installations=row["installations"],
-            feedback=Feedback(row[Type.FEEDBACK.value], row["correct"]),
-            latency=latencies.get(row["version"], Latency()),
+        version: VersionFigures(
+            events=of_version,
+            installations=installations[version],
+            feedback=Feedback(of_version[Type.FEEDBACK], correct[version]),
+            latency=latencies.get(version, Latency()),
         )
-        for row in counted
+        for version, of_version in counts.items()
     }
 
 
@@ -123,18 +145,12 @@ def confusion_matrix(events: Any, version: ModelVersion) -> dict[str, Any] | Non
     return {"labels": labels, "matrix": matrix}
 
 
-def events_by_day(events: Any, *, since: datetime, until: datetime) -> dict[str, Any]:
-    """{"days": ["2026-11-23", …], "series": {type: [count a day]}}: UTC days of arrival, empty ones too. One query."""
-    first, last = since.date(), until.date()
-    days = [date.fromordinal(number) for number in range(first.toordinal(), last.toordinal() + 1)]
-    series = {kind.value: [0] * len(days) for kind in Type}
-    rows: Iterable[tuple[date, str, int]] = (
-        events.filter(received_at__gte=since)
-        .order_by()
-        .values_list(TruncDate("received_at"), "type")
-        .annotate(count=Count("pk"))
-    )
-    for day, kind, count in rows:
-        if first <= day <= last:
-            series[kind][day.toordinal() - first.toordinal()] = count
-    return {"days": [day.isoformat() for day in days], "series": series}
+def events_by_day(tallies: Iterable[Tally], *, first: date, last: date) -> dict[str, Any]:
+    """{"days": ["2026-11-23", …], "series": {type: [count a day]}} from `first` to `last`, days without events too."""
+    days = [date.fromordinal(day).isoformat() for day in range(first.toordinal(), last.toordinal() + 1)]
+    place = {day: index for index, day in enumerate(days)}
+    series = {kind: [0] * len(days) for kind in Type.values}
+    for tally in tallies:
+        if tally.day in place:
+            series[tally.type][place[tally.day]] += tally.count
+    return {"days": days, "series": series}

@@ -7,10 +7,10 @@ from datetime import datetime, time, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Count, Q
+from django.db.models import Count
 from django.utils import timezone
 
-from apps.analytics.figures import Feedback, VersionFigures, events_by_day, version_figures
+from apps.analytics.figures import Feedback, VersionFigures, events_by_day, tallies_of, version_figures
 from apps.analytics.models import Event
 from apps.models.models import ModelVersion, RegisteredModel
 from apps.projects.access import Access
@@ -59,20 +59,17 @@ def overview_of(access: Access, *, days: int = DEFAULT_PERIOD, model: UUID | Non
     found = access.get(RegisteredModel, model) if model else None
     if found is not None:
         events = events.filter(model=found)
-    by_day = events_by_day(events, since=since, until=now)
-    figures = version_figures(events)
+    tallies = tallies_of(events)
+    by_day = events_by_day(tallies, first=since.date(), last=now.date())
+    figures = version_figures(events, tallies)
     versions = access.query(ModelVersion).select_related("model").filter(pk__in=list(figures)[:900])
-    totals = events.aggregate(
-        devices=Count("installation", distinct=True),
-        correct=Count("pk", filter=Q(type=Event.Type.FEEDBACK, is_correct=True)),
-    )
     counts = {kind: sum(series) for kind, series in by_day["series"].items()}
     return Overview(
         days=days,
         model=found,
-        devices=totals["devices"],
+        devices=events.aggregate(count=Count("installation", distinct=True))["count"],
         counts=counts,
-        feedback=Feedback(counts[Event.Type.FEEDBACK], totals["correct"]),
+        feedback=Feedback(counts[Event.Type.FEEDBACK], sum(tally.correct for tally in tallies)),
         by_day=by_day,
         versions=[VersionRow(version, figures[version.pk]) for version in versions.order_by("-pk")[:MAX_VERSIONS]],
         failures=list(events.filter(type=Event.Type.FAILED).for_page()[:MAX_FAILURES]),

@@ -47,7 +47,7 @@ def test_a_version_costs_few_queries(api_of, server_key, url, version, report, d
         report(version, "inferred", latency_ms=1.0)
     api = api_of(server_key)
     api.get(f"{url}/versions/{version.pk}")
-    with django_assert_num_queries(6):  # key, project, version, counts, latencies, confusion matrix
+    with django_assert_num_queries(7):  # key, project, version, counts, devices, latencies, confusion matrix
         api.get(f"{url}/versions/{version.pk}")
 
 
@@ -109,7 +109,7 @@ def test_the_overview_costs_the_same_however_many_versions(
         report(make_version(version.model), "failed" if number % 2 else "inferred")
     api = api_of(server_key)
     api.get(url)
-    with django_assert_num_queries(8):  # key, project; by day, counts, latencies, versions, totals, failures
+    with django_assert_num_queries(8):  # key, project; counts, devices (twice), latencies, versions, failures
         api.get(url)
 
 

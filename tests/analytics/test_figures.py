@@ -15,6 +15,7 @@ from apps.analytics.figures import (
     confusion_matrix,
     events_by_day,
     latency_percentiles,
+    tallies_of,
     version_figures,
 )
 from apps.analytics.models import Event
@@ -75,8 +76,9 @@ def test_versions_are_counted_apart(project, version, make_event, django_assert_
     make_event(version, "feedback", is_correct=True)
     make_event(version, "feedback", is_correct=False)
     make_event(second, "failed")
-    with django_assert_num_queries(2):
-        figures = version_figures(Event.objects.for_project(project))
+    events = Event.objects.for_project(project)
+    with django_assert_num_queries(3):
+        figures = version_figures(events, tallies_of(events))
     first = figures[version.pk]
     assert first.events == {
         "assigned": 0,
@@ -95,14 +97,17 @@ def test_versions_are_counted_apart(project, version, make_event, django_assert_
 
 
 def test_without_events_everything_is_nought(project):
-    assert version_figures(Event.objects.for_project(project)) == {}
+    events = Event.objects.for_project(project)
+    assert version_figures(events, tallies_of(events)) == {}
     assert set(VersionFigures().events.values()) == {0}
 
 
 def test_events_without_a_version_count_for_none(project, version, make_event):
     make_event(version, "inferred", latency_ms=1.0)
     Event.across_tenants.update(version=None)
-    assert version_figures(Event.objects.for_project(project)) == {}
+    events = Event.objects.for_project(project)
+    assert [tally.count for tally in tallies_of(events)] == [1]
+    assert version_figures(events, tallies_of(events)) == {}
 
 
 def test_the_confusion_matrix_has_the_right_labels_as_rows(project, version, make_event):
@@ -125,8 +130,17 @@ def test_every_day_is_there_even_an_empty_one(project, version, make_event, djan
     make_event(version, "failed", received_at=now - timedelta(days=2))
     make_event(version, "failed", received_at=now - timedelta(days=9))
     with django_assert_num_queries(1):
-        found = events_by_day(Event.objects.for_project(project), since=now - timedelta(days=3), until=now)
+        tallies = tallies_of(Event.objects.for_project(project))
+    found = events_by_day(tallies, first=(now - timedelta(days=3)).date(), last=now.date())
     assert found["days"] == [str((now - timedelta(days=ago)).date()) for ago in (3, 2, 1, 0)]
     assert found["series"]["inferred"] == [0, 1, 0, 1]
     assert found["series"]["failed"] == [0, 1, 0, 0]
     assert found["series"]["loaded"] == [0, 0, 0, 0]
+
+
+def test_a_day_is_a_day_of_utc(project, version, make_event):
+    midnight = timezone.now().replace(hour=0, minute=0, second=0, microsecond=0)
+    make_event(version, "inferred", received_at=midnight)
+    make_event(version, "inferred", received_at=midnight - timedelta(microseconds=1))
+    days = sorted(tally.day for tally in tallies_of(Event.objects.for_project(project)))
+    assert days == [str((midnight - timedelta(days=1)).date()), str(midnight.date())]

@@ -81,7 +81,7 @@ def test_it_costs_the_same_however_many_versions(page_of, viewer, url, version, 
     for number in range(4):
         report(make_version(version.model), "failed" if number % 2 else "inferred")
     client = page_of(viewer)
-    # session, user, project, role; by day, counts, latencies, versions, totals, failures; models
+    # session, user, project, role; counts, devices a version, latencies, versions, devices, failures; models
     with django_assert_num_queries(11):
         client.get(url)
 
