@@ -22,11 +22,6 @@ class RegisteredModelQuerySet(TenantQuerySet["RegisteredModel"]):
             newest_state=models.Subquery(newest.values("state")[:1]),
         ).order_by("-id")
 
-    def learned_from(self, dataset: UUID) -> Self:
-        """Those with training runs on a version of the dataset, the one of the newest run first."""
-        runs = self.filter(training_runs__dataset_version__dataset=dataset)
-        return runs.annotate(newest_run=models.Max("training_runs__number")).order_by("-newest_run")
-
 
 class RegisteredModel(TenantOwned):
     """A named line of models. `slug` is the name by which an application asks for it."""
