@@ -1,6 +1,6 @@
 """A project's TUF keys and the metadata that they sign: numbered roots, and one Targets a decision.
 
-docs/adr/0005-signed-manifests.md says which parts of TUF are used and why.
+docs/adr/signed-manifests.md says which parts of TUF are used and why.
 """
 
 from __future__ import annotations
