@@ -53,6 +53,8 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # With services there may be several machines, which must share one key; alone, Bantam keeps one in DATA_DIR.
 SECRET_KEY = load_secret_key(env.str("SECRET_KEY", default=""), DATA_DIR, shared=_engine.endswith("postgresql"))
+# Older keys that still read what was signed or encrypted before SECRET_KEY was changed.
+SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
 
 # --- Applications ----------------------------------------------------------------------------------------------------
 INSTALLED_APPS = [
