@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
-from pathlib import Path
-
-os.environ.setdefault("STATIC_HASHED", "0")
-os.environ.setdefault("DATA_DIR", str(Path(__file__).resolve().parents[1] / "var" / "tests"))
-os.environ.setdefault("EMAIL_URL", "memorymail://")
 
 import pytest
 from django.test import Client
@@ -19,12 +13,6 @@ from apps.projects.authentication import hash_secret
 from apps.projects.models import ApiKey, Project, Scope
 
 PASSWORD = "a-long-test-password"
-
-
-@pytest.fixture(autouse=True)
-def quick_passwords(settings) -> None:
-    """Hashing a password takes half a second on purpose. Nobody attacks these."""
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
 @pytest.fixture

@@ -1,7 +1,9 @@
 """The platform's secret key: given by the environment, or made once and kept beside the data."""
 
+import contextlib
 import os
 import secrets
+import tempfile
 from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured
@@ -23,11 +25,11 @@ def load_secret_key(given: str, data_dir: Path, *, shared: bool) -> str:
             'Make one with: python -c "import secrets; print(secrets.token_urlsafe(50))"'
         )
     path = data_dir / "secret_key"
-    try:
-        # O_EXCL: web and worker may start at the same moment; the first one's key wins.
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return path.read_text()
-    with os.fdopen(descriptor, "w") as file:
-        file.write(secrets.token_urlsafe(50))
+    if not path.exists():
+        # Web and worker may start at the same moment: a link is made whole or not at all, and the first one's key wins.
+        with tempfile.NamedTemporaryFile("w", dir=data_dir) as file:
+            file.write(secrets.token_urlsafe(50))
+            file.flush()
+            with contextlib.suppress(FileExistsError):
+                os.link(file.name, path)
     return path.read_text()

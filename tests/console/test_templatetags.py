@@ -7,13 +7,13 @@ from apps.console.templatetags.console import field, icon, percent, size
 
 
 @pytest.mark.parametrize(
-    ("count", "text"), [(0, "0 B"), (1023, "1023 B"), (50123, "48.9 KB"), (3 * 2**30, "3.0 GB"), (None, "–")]
+    ("count", "text"), [(0, "0 B"), (1023, "1023 B"), (50123, "48.9 KB"), (3 * 2**30, "3.0 GB"), (None, "–"), ("", "–")]
 )
 def test_size(count, text):
     assert size(count) == text
 
 
-@pytest.mark.parametrize(("share", "text"), [(0.9312, "93.1 %"), (0.0, "0.0 %"), (None, "–")])
+@pytest.mark.parametrize(("share", "text"), [(0.9312, "93.1 %"), (0.0, "0.0 %"), (None, "–"), ("", "–")])
 def test_percent(share, text):
     assert percent(share) == text
 

@@ -99,15 +99,15 @@ def state(value: str, label: str = "") -> dict[str, str]:
 
 
 @register.filter
-def percent(share: float | None, digits: int = 1) -> str:
-    """0.9312 → "93.1 %"; None → "–"."""
-    return "–" if share is None else f"{share * 100:.{digits}f} %"
+def percent(share: float | str | None, digits: int = 1) -> str:
+    """0.9312 → "93.1 %"; None, and what a template could not find, → "–"."""
+    return "–" if share is None or share == "" else f"{float(share) * 100:.{digits}f} %"
 
 
 @register.filter
-def size(count: int | None) -> str:
-    """Bytes for people, in steps of 1,024: 50123 → "48.9 KB"."""
-    if count is None:
+def size(count: int | str | None) -> str:
+    """Bytes for people, in steps of 1,024: 50123 → "48.9 KB"; None, and what a template could not find, → "–"."""
+    if count is None or count == "":
         return "–"
     value = float(count)
     for unit in ("B", "KB", "MB", "GB"):
