@@ -4,11 +4,15 @@ from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
+from django.utils import timezone
 
+from apps.analytics.intake import read_batch
 from apps.analytics.models import Event
+from apps.analytics.services import record_events
 from apps.delivery.models import Installation, InstalledModel
-from tests.analytics.batches import event
+from tests.analytics.batches import encoded, event
 from tests.delivery.rows import make_model, make_version
+from tests.delivery.threads import at_once
 
 URL = "/api/device/v1/events"
 
@@ -47,6 +51,21 @@ def test_sending_twice_stores_once(device, project, version):
 def test_the_same_id_twice_in_a_batch_is_stored_once(device, project, version):
     one = event(version=version)
     assert device.post(URL, batch(one, one)).json() == {"accepted": 1, "duplicates": 1, "rejected": []}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_batch_that_comes_twice_at_the_same_moment_is_stored_once(project, version):
+    """As when a device gives up waiting and sends again."""
+    content = encoded(batch(*(event(version=version) for _ in range(50))))
+
+    def send(number: int) -> tuple[int, int]:
+        receipt = record_events(project=project, batch=read_batch(content, now=timezone.now()))
+        return receipt.accepted, receipt.duplicates
+
+    receipts = at_once(send, range(4))
+    assert sorted(receipts) == [(0, 50), (0, 50), (0, 50), (50, 0)]
+    assert Event.objects.for_project(project).count() == 50
+    assert Installation.objects.for_project(project).count() == 1
 
 
 def test_the_same_id_in_another_project_is_another_event(device, api_of, other_device_key, other_project, version):

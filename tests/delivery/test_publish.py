@@ -1,9 +1,6 @@
 from __future__ import annotations
 
-import threading
-
 import pytest
-from django.db import connection, connections
 
 from apps.delivery.models import DeliveryState, Deployment, DeploymentRevision
 from apps.delivery.services import publish
@@ -11,6 +8,7 @@ from apps.errors import Refused
 from apps.models.models import ModelVersion
 from apps.projects.models import AuditEntry
 from tests.delivery.rows import access_of, make_model, make_version
+from tests.delivery.threads import at_once
 
 
 def revision_of(project) -> int:
@@ -86,26 +84,7 @@ def test_a_note_that_is_too_long_is_refused(access, model, version):
 
 @pytest.mark.django_db(transaction=True)
 def test_publishers_at_the_same_moment_take_turns(developer, project, model):
-    if connection.vendor != "postgresql":
-        pytest.skip("needs PostgreSQL: SQLite in memory has one writer, which fails instead of waiting")
     versions = [make_version(model) for _ in range(4)]
-    start = threading.Barrier(len(versions))
-    errors: list[Exception] = []
-
-    def work(version: ModelVersion) -> None:
-        try:
-            start.wait(10)
-            publish(access=access_of(developer, project), model=model, version=version)
-        except Exception as error:
-            errors.append(error)
-        finally:
-            connections.close_all()
-
-    threads = [threading.Thread(target=work, args=[version]) for version in versions]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(30)
-    assert errors == []
+    at_once(lambda version: publish(access=access_of(developer, project), model=model, version=version), versions)
     assert sorted(DeploymentRevision.across_tenants.values_list("number", flat=True)) == [1, 2, 3, 4]
     assert revision_of(project) == 1 + len(versions)

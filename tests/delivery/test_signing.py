@@ -17,6 +17,7 @@ from apps.delivery.signing import (
     signing_state,
 )
 from apps.projects.models import AuditEntry
+from tests.delivery.threads import at_once
 
 
 def root_of(project, number: int) -> Metadata[Root]:
@@ -40,6 +41,13 @@ def test_later_uses_find_the_same_keys(project):
     first = signing_state(project)
     again = signing_state(project)
     assert bytes(again.root_key) == bytes(first.root_key)
+    assert SignedRoot.objects.for_project(project).count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_first_uses_at_the_same_moment_make_one_root(project):
+    states = at_once(signing_state, [project] * 4)
+    assert len({bytes(state.root_key) for state in states}) == 1
     assert SignedRoot.objects.for_project(project).count() == 1
 
 
