@@ -55,7 +55,7 @@ class VersionList(ProjectAPIView):
 
     @extend_schema(operation_id="model_versions_list", responses=ModelVersionOut(many=True))
     def get(self, request: Request, project: UUID, model: UUID) -> Response:
-        versions = self.access.query(ModelVersion).for_page().filter(model=self.access.get(RegisteredModel, model))
+        versions = self.access.query(ModelVersion).for_list().filter(model=self.access.get(RegisteredModel, model))
         return self.get_paginated_response(ModelVersionOut(self.paginate_queryset(versions), many=True).data)
 
     @extend_schema(request=ModelVersionIn, responses={201: ModelVersionDetailOut})

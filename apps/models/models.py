@@ -48,11 +48,13 @@ class ModelVersionQuerySet(TenantQuerySet["ModelVersion"]):
         return self.filter(state=ModelVersion.State.READY)
 
     def for_page(self) -> Self:
-        return (
-            self.select_related("model", "dataset_version__dataset", "trained_model")
-            .prefetch_related("artifacts")
-            .order_by("-id")
-        )
+        """With what a page or the API says of each version; `accuracy` is that on the test split, or None."""
+        joined = self.select_related("model", "dataset_version__dataset", "trained_model").prefetch_related("artifacts")
+        return joined.annotate(accuracy=models.F("metrics__test__accuracy")).order_by("-id")
+
+    def for_list(self) -> Self:
+        """The same without the reports, which grow with the square of the classes."""
+        return self.for_page().defer("metrics", "measurements", "compatibility")
 
 
 class ModelVersion(TenantOwned):

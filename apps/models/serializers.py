@@ -67,7 +67,7 @@ class ModelVersionOut(serializers.ModelSerializer[ModelVersion]):
 
     model = ModelRef()
     bytes = serializers.IntegerField(source="tflite_bytes", allow_null=True)
-    accuracy = serializers.FloatField(source="test_accuracy", allow_null=True)
+    accuracy = serializers.FloatField(allow_null=True)
 
     class Meta:
         model = ModelVersion

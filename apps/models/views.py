@@ -51,7 +51,7 @@ def create(request: AccessRequest) -> HttpResponseBase:
 @require_GET
 def show(request: AccessRequest, model: UUID) -> HttpResponseBase:
     found = request.access.get(RegisteredModel, model)
-    versions = request.access.query(ModelVersion).for_page().filter(model=found)
+    versions = request.access.query(ModelVersion).for_list().filter(model=found)
     context = {"model": found, "page": page_of(versions, request), "can_write": request.access.allows(Role.DEVELOPER)}
     return render(request, "models/model.html", context)
 
