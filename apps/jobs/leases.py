@@ -14,7 +14,8 @@ from typing import Self
 from uuid import UUID
 
 from django.conf import settings
-from django.db import DatabaseError, connections, transaction
+from django.db import Error as NoDatabase
+from django.db import connections, transaction
 from django.utils import timezone
 
 from apps.jobs.endings import abandon, end_cancelled, end_failed
@@ -142,7 +143,7 @@ class Heartbeat:
                     keep(self._lease)
                 except LeaseLost:
                     return  # the next write of the attempt itself finds out
-                except DatabaseError:
+                except NoDatabase:
                     logger.warning("The lease of job %s could not be renewed.", self._lease.job_id, exc_info=True)
                     connections.close_all()
         finally:

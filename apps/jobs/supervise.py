@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
-from django.db import DatabaseError, connection
+from django.db import Error as NoDatabase
+from django.db import close_old_connections
 
 from apps.errors import Detail
 from apps.jobs import leases
@@ -143,10 +144,9 @@ class _Watch:
             return is_cancelled
         except LeaseLost as error:
             self._lose(str(error))
-        except DatabaseError as error:
+        except NoDatabase as error:
             logger.warning("Job %s: the database did not answer: %s", self._lease.job_id, error)
-            if not connection.in_atomic_block:
-                connection.close()
+            close_old_connections()
             if now - self._kept_at > settings.JOB_LEASE_S:
                 self._lose("The lease ran out while the database did not answer.")
         return False

@@ -7,7 +7,7 @@ import time
 from typing import Any
 from uuid import UUID
 
-from django.db import OperationalError, transaction
+from django.db import InterfaceError, OperationalError, close_old_connections, transaction
 
 from apps.errors import Refused
 from apps.jobs import endings, folders, leases, shutdown
@@ -78,12 +78,16 @@ def _take_over(lease: Lease, handler: JobHandler, result: dict[str, Any], stored
             try:
                 _accept(lease, handler, result, stored)
                 break
-            except OperationalError:
+            except (OperationalError, InterfaceError):
                 # Hours of work may hang on this transaction: a database that is locked or restarts gets a moment.
-                if pause is None or _has_succeeded(lease):
+                if pause is None:
                     raise
                 time.sleep(pause)
+                close_old_connections()
+                if _has_succeeded(lease):
+                    raise
     except BaseException as error:
+        close_old_connections()
         # A connection that breaks during COMMIT leaves open whether it happened: look before deleting.
         if _has_succeeded(lease):
             return None
@@ -122,6 +126,7 @@ def _end(lease: Lease, outcome: Outcome | None) -> None:
         return
     if outcome is Stop.LEASE_LOST:
         raise LeaseLost(f"Job {lease.job_id} was taken from this worker.")
+    close_old_connections()
     with transaction.atomic():
         job = leases.held(lease)
         match outcome:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -14,8 +15,11 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import httpx
+import psycopg
+from psycopg.sql import SQL, Identifier
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_S = 60.0
@@ -84,9 +88,27 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def fresh_database(url: str) -> str:
+    """The address of a new, empty database on the PostgreSQL server of `url`; empty where there is none."""
+    if not url.startswith("postgres"):
+        return ""
+    name = f"jobs_{secrets.token_hex(6)}"
+    with psycopg.connect(url, dbname="postgres", autocommit=True) as connection:
+        connection.execute(SQL("CREATE DATABASE {}").format(Identifier(name)))
+    return urlsplit(url)._replace(path=f"/{name}").geturl()
+
+
+def drop_database(url: str) -> None:
+    with psycopg.connect(url, dbname="postgres", autocommit=True) as connection:
+        connection.execute(SQL("DROP DATABASE {} WITH (FORCE)").format(Identifier(urlsplit(url).path[1:])))
+
+
 @dataclass
 class Platform:
-    """A migrated database in `folder`, a web server, and a client with a server key."""
+    """A migrated database (SQLite in `folder`, or as DATABASE_URL says), a web server, and a client with a server key.
+
+    REDIS_URL and STORAGE_URL are passed on to it.
+    """
 
     folder: Path
     settings: str
@@ -103,8 +125,8 @@ class Platform:
             "STATIC_HASHED": "0",
             "DEBUG": str(int(self.debug)),
         }
-        for name in ("DATABASE_URL", "REDIS_URL", "STORAGE_URL"):
-            self.environment.pop(name, None)
+        self.database = fresh_database(os.environ.get("DATABASE_URL", ""))
+        self.environment["DATABASE_URL"] = self.database or f"sqlite:///{self.folder / 'db.sqlite3'}"
         self.manage("migrate", "--no-input", "-v0")
         seed = json.loads(self.manage("shell", "-v0", "-c", SEED).splitlines()[-1])
         self.session = seed["session"]
@@ -117,7 +139,7 @@ class Platform:
 
     def start_web(self) -> None:
         serve = ("-m", "uvicorn", "config.asgi:application", "--host", "127.0.0.1", "--port", str(self.port))
-        self.web = self.start(*serve, "--log-level", "warning", "--no-access-log")
+        self.web = self.start(*serve, "--log-level", "warning", "--no-access-log", "--timeout-graceful-shutdown", "2")
         until(self._is_up, "the web server")
 
     def _is_up(self) -> bool:
@@ -166,7 +188,8 @@ class Platform:
     def events(self, job_id: str) -> list[dict[str, Any]]:
         body = self.api.get(f"/jobs/{job_id}/events").json()
         events: list[dict[str, Any]] = body["results"]
-        assert [event["sequence"] for event in events] == list(range(1, body["last_sequence"] + 1))
+        assert [event["sequence"] for event in events] == list(range(1, len(events) + 1))
+        assert len(events) >= body["last_sequence"]
         return events
 
     def wait_for(self, job_id: str, state: str) -> dict[str, Any]:
@@ -201,3 +224,5 @@ class Platform:
         for process in self.started:
             process.wait(15)
         self.api.close()
+        if self.database:
+            drop_database(self.database)

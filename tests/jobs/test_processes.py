@@ -6,8 +6,12 @@ import asyncio
 import json
 import os
 import signal
-from collections.abc import Iterator
+import subprocess
+from collections.abc import Callable, Iterator
+from functools import partial
+from urllib.parse import urlsplit
 
+import psycopg
 import pytest
 import websockets
 from websockets.typing import Origin
@@ -26,13 +30,29 @@ def platform(tmp_path_factory) -> Iterator[Platform]:
 
 
 @pytest.fixture
-def worker(platform):
-    worker = platform.start_worker()
-    yield worker
-    family = tree(worker.pid)
-    worker.terminate()
-    worker.wait(20)
-    until(lambda: not alive(family), "the worker's processes to end")
+def start_worker(platform) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
+    """Starts workers, and ends those that the test has not ended."""
+    started = []
+
+    def start(command: str = "work") -> subprocess.Popen[bytes]:
+        started.append(platform.start_worker(command))
+        return started[-1]
+
+    yield start
+    for worker in started:
+        family = tree(worker.pid)
+        worker.terminate()
+        worker.wait(30)
+        until(partial(nothing_left, family), "the worker's processes to end")
+
+
+def nothing_left(processes: set[int]) -> bool:
+    return not alive(processes)
+
+
+@pytest.fixture
+def worker(start_worker) -> subprocess.Popen[bytes]:
+    return start_worker()
 
 
 def states(platform: Platform, job_id: str) -> list[str]:
@@ -124,8 +144,8 @@ def test_a_running_job_is_cancelled(platform, worker):
     assert not alive({child})
 
 
-def test_a_worker_that_is_told_to_end_hands_its_job_back(platform):
-    first = platform.start_worker()
+def test_a_worker_that_is_told_to_end_hands_its_job_back(platform, start_worker):
+    first = start_worker()
     job_id = platform.create(*LONG)
     platform.wait_for_line(job_id, "at work")
     family = tree(first.pid)
@@ -133,14 +153,14 @@ def test_a_worker_that_is_told_to_end_hands_its_job_back(platform):
     assert first.wait(20) == 0
     assert not alive(family)
     assert (platform.job(job_id)["state"], platform.job(job_id)["attempts"]) == ("queued", 0)
-    second = platform.start_worker()
+    second = start_worker()
     assert platform.wait_for(job_id, "succeeded")["attempts"] == 1
     second.terminate()
     assert second.wait(20) == 0
 
 
-def test_a_killed_cluster_leaves_no_process_and_its_job_goes_on_elsewhere(platform):
-    first = platform.start_worker()
+def test_a_killed_cluster_leaves_no_process_and_its_job_goes_on_elsewhere(platform, start_worker):
+    first = start_worker()
     job_id = platform.create(*LONG)
     platform.wait_for_line(job_id, "at work")
     family = tree(first.pid)
@@ -148,18 +168,29 @@ def test_a_killed_cluster_leaves_no_process_and_its_job_goes_on_elsewhere(platfo
     first.kill()
     first.wait(10)
     until(lambda: not alive(family), "every process of the cluster to end", 15)
-    second = platform.start_worker()
+    second = start_worker()
     platform.wait_for(job_id, "succeeded")
     second.terminate()
     assert second.wait(20) == 0
 
 
-def test_the_queue_s_own_command_does_jobs_too(platform):
-    worker = platform.start_worker("qcluster")
+def test_the_queue_s_own_command_does_jobs_too(platform, start_worker):
+    worker = start_worker("qcluster")
     job_id = platform.create(["log", "info", "hello"], RESULT)
     assert platform.wait_for(job_id, "succeeded")["attempts"] == 1
     worker.terminate()
     assert worker.wait(20) == 0
+
+
+@pytest.mark.skipif("postgres" not in os.environ.get("DATABASE_URL", ""), reason="SQLite has no connections to lose")
+def test_a_database_that_drops_its_connections_costs_no_work(platform, worker):
+    job_id = platform.create(["log", "info", "at work"], ["sleep", 4], ["log", "info", "still"], RESULT)
+    platform.wait_for_line(job_id, "at work")
+    cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s AND pid <> pg_backend_pid()"
+    with psycopg.connect(platform.database, dbname="postgres", autocommit=True) as connection:
+        connection.execute(cut, [urlsplit(platform.database).path[1:]])
+    assert platform.wait_for(job_id, "succeeded")["attempts"] == 1
+    assert "still" in [event["data"].get("message") for event in platform.events(job_id)]
 
 
 def test_many_short_jobs_and_readers_never_find_the_database_locked(platform, worker):
