@@ -162,7 +162,14 @@ class Installation:
     def _static_assets(self) -> None:
         # What is collected depends on no service and no secret, so none of the caller's is asked for.
         environment = dict(self.environment)
-        for variable in ("DATABASE_URL", "REDIS_URL", "STORAGE_URL", "DEBUG", "STATIC_HASHED"):
+        for variable in (
+            "DATABASE_URL",
+            "REDIS_URL",
+            "STORAGE_URL",
+            "DEBUG",
+            "STATIC_HASHED",
+            "DJANGO_SETTINGS_MODULE",
+        ):
             environment.pop(variable, None)
         environment.update(
             DATA_DIR=str(self.root / "var" / "assets"),

@@ -40,8 +40,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    services = {"DATABASE_URL", "REDIS_URL", "STORAGE_URL", "SECRET_KEY", "DATA_DIR", "EMAIL_URL", "BASE_URL"}
-    base = {name: value for name, value in os.environ.items() if name not in services}
+    ours = {"DATABASE_URL", "REDIS_URL", "STORAGE_URL", "SECRET_KEY", "DATA_DIR", "EMAIL_URL", "BASE_URL"}
+    ours |= {"DJANGO_SETTINGS_MODULE", "STATIC_HASHED"}  # set by the tests of this process, not for the platform
+    base = {name: value for name, value in os.environ.items() if name not in ours}
     data = tmp_path_factory.mktemp("browser")
     environment = platform_environment(base, data_dir=data, port=port)
     environment |= {"EMAIL_URL": f"filemail://{data}/mail", "LOG_LEVEL": "WARNING", "DEBUG": "0"}
