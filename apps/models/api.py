@@ -16,7 +16,7 @@ from apps.datasets.models import Upload
 from apps.models.files import download_link
 from apps.models.models import Artifact, ModelVersion, RegisteredModel
 from apps.models.serializers import ModelIn, ModelOut, ModelVersionDetailOut, ModelVersionIn, ModelVersionOut
-from apps.models.services import add_uploaded_version, check_again, register_model
+from apps.models.services import add_uploaded_version, check_again, delete_model, delete_version, register_model
 from apps.projects.access import Access, ProjectAPIView
 from apps.projects.models import Scope
 
@@ -42,9 +42,18 @@ class ModelList(ProjectAPIView):
 
 
 class ModelDetail(ProjectAPIView):
+    needs = {"GET": Role.VIEWER, "DELETE": Role.DEVELOPER}
+    scopes = {"GET": Scope.READ, "DELETE": Scope.MODELS}
+
     @extend_schema(operation_id="models_retrieve", responses=ModelOut)
     def get(self, request: Request, project: UUID, model: UUID) -> Response:
         return Response(_model(self.access, model))
+
+    @extend_schema(responses={204: None})
+    def delete(self, request: Request, project: UUID, model: UUID) -> Response:
+        """Delete a model that has no versions and that no training run names."""
+        delete_model(access=self.access, model=self.access.get(RegisteredModel, model))
+        return Response(status=status.HTTP_204_NO_CONTENT)
 
 
 class VersionList(ProjectAPIView):
@@ -70,9 +79,18 @@ class VersionList(ProjectAPIView):
 
 
 class VersionDetail(ProjectAPIView):
+    needs = {"GET": Role.VIEWER, "DELETE": Role.DEVELOPER}
+    scopes = {"GET": Scope.READ, "DELETE": Scope.MODELS}
+
     @extend_schema(operation_id="model_versions_retrieve", responses=ModelVersionDetailOut)
     def get(self, request: Request, project: UUID, version: UUID) -> Response:
         return Response(_version(self.access, version))
+
+    @extend_schema(responses={204: None})
+    def delete(self, request: Request, project: UUID, version: UUID) -> Response:
+        """Delete a version that was never deployed, with its files. Its number is not given out again."""
+        delete_version(access=self.access, version=self.access.get(ModelVersion, version))
+        return Response(status=status.HTTP_204_NO_CONTENT)
 
 
 class VersionCheck(ProjectAPIView):

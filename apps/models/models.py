@@ -29,6 +29,7 @@ class RegisteredModel(TenantOwned):
     name = models.CharField(max_length=100)
     slug = models.SlugField(max_length=50)
     description = models.TextField(blank=True)
+    last_number = models.PositiveIntegerField(default=0, help_text="Of its newest version; never given out again.")
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 

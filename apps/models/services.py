@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any, TypedDict
 
 from django.db import IntegrityError, transaction
-from django.db.models import Max
+from django.db.models import Max, ProtectedError, RestrictedError
 from django.utils.text import slugify
 
 from apps.datasets.models import DatasetVersion, Upload
-from apps.datasets.uploads import use_upload
+from apps.datasets.uploads import drop_upload, use_upload
 from apps.errors import Detail, Refused
 from apps.jobs.models import Job
 from apps.jobs.services import create_follow_up, create_job
@@ -19,6 +19,7 @@ from apps.models.files import StoredFile
 from apps.models.models import Artifact, ModelVersion, RegisteredModel
 from apps.projects import audit, quotas
 from apps.projects.access import Access
+from apps.projects.storage import storage
 
 CHECK_SECONDS = 300
 # Offsets in a flatbuffer have 31 bits.
@@ -158,6 +159,48 @@ def check_again(*, access: Access, version: ModelVersion) -> Job:
     return start_check(access=access, version=version)
 
 
+@transaction.atomic
+def delete_version(*, access: Access, version: ModelVersion) -> None:
+    """Delete a version that was never deployed, with its files; what it took of the quota is free again.
+
+    Its number is not given out again. Raises Refused (409): `checking`, `in_use`.
+    """
+    rows = access.query(ModelVersion).select_related("model", "upload", "check_job").select_for_update(of=("self",))
+    version = rows.get(pk=version.pk)
+    if version.check_job is not None and not version.check_job.is_over:
+        raise Refused("checking", f"{version} is being checked. Wait for the verdict, or cancel the job.", status=409)
+    artifacts = list(version.artifacts.all())
+    audit.record(
+        access, "version.deleted", version, files={artifact.filename: artifact.sha256 for artifact in artifacts}
+    )
+    try:
+        version.delete()
+    except RestrictedError:
+        message = f"{version} stays: it was deployed, and what devices got must be known."
+        raise Refused("in_use", message, status=409) from None
+    if version.upload is not None:
+        drop_upload(version.upload)
+        return
+    quotas.release(access.organization, sum(artifact.bytes for artifact in artifacts))
+    keys = [artifact.storage_key for artifact in artifacts]
+    transaction.on_commit(lambda: [storage().discard(key) for key in keys], robust=True)
+
+
+@transaction.atomic
+def delete_model(*, access: Access, model: RegisteredModel) -> None:
+    """Delete a model without versions. Raises Refused (409): `has_versions`, `in_use` (training runs name it)."""
+    model = access.query(RegisteredModel).select_for_update().get(pk=model.pk)
+    if count := model.versions.count():
+        versions = "1 version" if count == 1 else f"{count} versions"
+        raise Refused("has_versions", f"{model} has {versions}. Delete each of them first.", status=409)
+    audit.record(access, "model.deleted", model, slug=model.slug)
+    try:
+        model.delete()
+    except ProtectedError:
+        message = f"{model} stays, because training runs name it as where their versions went."
+        raise Refused("in_use", message, status=409) from None
+
+
 def start_check(*, access: Access, version: ModelVersion) -> Job:
     """Enqueue the compatibility check of a version, inside the caller's transaction."""
     return _wait_for(version, create_job(access=access, **_check(version)))
@@ -186,10 +229,12 @@ def _wait_for(version: ModelVersion, job: Job) -> Job:
 
 
 def _next_number(model: RegisteredModel) -> int:
-    """Numbers have no gap: the model's row is locked until the version is there."""
-    RegisteredModel.across_tenants.select_for_update().get(pk=model.pk)
+    """Numbers have no gap and none comes twice: the model's row is locked until the version is there."""
+    locked: RegisteredModel = RegisteredModel.across_tenants.select_for_update().get(pk=model.pk)
     newest: int | None = ModelVersion.across_tenants.filter(model=model).aggregate(newest=Max("number"))["newest"]
-    return (newest or 0) + 1
+    locked.last_number = max(locked.last_number, newest or 0) + 1
+    locked.save(update_fields=["last_number"])
+    return locked.last_number
 
 
 def _add_artifacts(version: ModelVersion, files: Sequence[StoredFile]) -> None:

@@ -15,7 +15,14 @@ from apps.models.files import download_link
 from apps.models.forms import ModelForm, UploadedVersionForm
 from apps.models.models import Artifact, ModelVersion, RegisteredModel
 from apps.models.report import report_of
-from apps.models.services import MAX_TFLITE_BYTES, add_uploaded_version, check_again, register_model
+from apps.models.services import (
+    MAX_TFLITE_BYTES,
+    add_uploaded_version,
+    check_again,
+    delete_model,
+    delete_version,
+    register_model,
+)
 from apps.projects.access import Access, AccessRequest, project_page
 from apps.projects.pages import add_refusal, page_of
 
@@ -85,6 +92,7 @@ def show_version(request: AccessRequest, version: UUID) -> HttpResponseBase:
         "model": found.model,
         "report": report_of(found),
         "artifacts": sorted(found.artifacts.all(), key=lambda artifact: Artifact.Kind.values.index(artifact.kind)),
+        "total_bytes": sum(artifact.bytes for artifact in found.artifacts.all()),
         "can_write": request.access.allows(Role.DEVELOPER),
     }
     return render(request, "models/version.html", context)
@@ -101,6 +109,32 @@ def repeat_check(request: AccessRequest, version: UUID) -> HttpResponseBase:
     else:
         messages.success(request, f"{found} is being checked again.")
     return _to(request.access, "model-version", found.pk)
+
+
+@project_page(Role.DEVELOPER)
+@require_POST
+def remove_version(request: AccessRequest, version: UUID) -> HttpResponseBase:
+    found = request.access.get(ModelVersion, version, request.access.query(ModelVersion).select_related("model"))
+    try:
+        delete_version(access=request.access, version=found)
+    except Refused as refused:
+        messages.error(request, refused.message)
+        return _to(request.access, "model-version", found.pk)
+    messages.success(request, f"{found} is deleted, with its files.")
+    return _to(request.access, "model", found.model_id)
+
+
+@project_page(Role.DEVELOPER)
+@require_POST
+def remove(request: AccessRequest, model: UUID) -> HttpResponseBase:
+    found = request.access.get(RegisteredModel, model)
+    try:
+        delete_model(access=request.access, model=found)
+    except Refused as refused:
+        messages.error(request, refused.message)
+        return _to(request.access, "model", found.pk)
+    messages.success(request, f"{found} is deleted.")
+    return _to(request.access, "model-list")
 
 
 @project_page()

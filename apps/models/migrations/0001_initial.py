@@ -30,6 +30,10 @@ class Migration(migrations.Migration):
                 ("name", models.CharField(max_length=100)),
                 ("slug", models.SlugField()),
                 ("description", models.TextField(blank=True)),
+                (
+                    "last_number",
+                    models.PositiveIntegerField(default=0, help_text="Of its newest version; never given out again."),
+                ),
                 ("created_at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
                 (
                     "created_by",
