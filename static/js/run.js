@@ -1,14 +1,9 @@
 // A run's page: loss and accuracy of trainer and students while they learn, and from the events kept of a run that is over.
+import { themeColour as colour } from "./colours.js";
 import { followJob } from "./job-live.js";
 
 const { models, events } = JSON.parse(document.querySelector("#chart-data").textContent);
 const COLOURS = ["--tblr-orange", "--tblr-blue", "--tblr-green", "--tblr-purple", "--tblr-red", "--tblr-cyan", "--tblr-yellow", "--tblr-pink"];
-const probe = document.body.appendChild(document.createElement("span"));
-/** A Tabler colour as the browser works it out: a canvas does not understand every way in which CSS can write one. */
-const colour = (name) => {
-  probe.style.color = `var(${name})`;
-  return getComputedStyle(probe).color;
-};
 const log = document.querySelector("[data-job-log]");
 
 /** Lines of one measure: a solid one for each model, and a dashed one where it was measured on the validation split. */
