@@ -68,3 +68,18 @@ def test_a_run_ends_in_ready_versions_with_files_figures_and_lineage(finished_ru
         stored += artifact.bytes
     organization.refresh_from_db()
     assert organization.used_bytes == stored
+
+
+def test_next_run_can_start_from_a_trainer_of_an_earlier_one_and_keep_it_as_it_is(
+    finished_run, access, dataset_version, small_spec
+):
+    first = ModelVersion.across_tenants.get(label="trainer")
+    small_spec["trainer"].update(load_checkpoint=f"versions/{first.pk}.zip", freeze_model_from_checkpoint=True)
+    small_spec["students"] = small_spec["students"][:1]
+    run = start_run(access=access, dataset_version=dataset_version, spec=small_spec, model=finished_run.model)
+    run_job(str(run.job_id))
+    run.refresh_from_db()
+    assert (run.job.state, run.job.error_message) == (Job.State.SUCCEEDED, "")
+    second = ModelVersion.across_tenants.get(label="trainer", made_by_job=run.job)
+    assert second.number == 4
+    assert second.metrics["test"]["confusion_matrix"] == first.metrics["test"]["confusion_matrix"]
