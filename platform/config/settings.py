@@ -151,7 +151,6 @@ EMAIL_HOST = EMAIL_CONFIG.get("EMAIL_HOST", "")
 EMAIL_PORT = EMAIL_CONFIG.get("EMAIL_PORT") or 25
 EMAIL_HOST_USER = EMAIL_CONFIG.get("EMAIL_HOST_USER") or ""
 EMAIL_HOST_PASSWORD = EMAIL_CONFIG.get("EMAIL_HOST_PASSWORD") or ""
-EMAIL_FILE_PATH = EMAIL_CONFIG.get("EMAIL_FILE_PATH")
 EMAIL_USE_TLS = EMAIL_CONFIG.get("EMAIL_USE_TLS", False)
 EMAIL_USE_SSL = EMAIL_CONFIG.get("EMAIL_USE_SSL", False)
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="Bantam <bantam@localhost>")
@@ -236,6 +235,7 @@ Q_CLUSTER = {
     "name": "bantam",
     "orm": "default",
     "workers": JOB_WORKERS,
+    "queue_limit": 1,  # what this machine is too busy for stays where an idle one finds it
     "timeout": JOB_MAX_SECONDS + 300,
     "retry": JOB_MAX_SECONDS + 600,
     "max_attempts": 3,

@@ -45,7 +45,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     base = {name: value for name, value in os.environ.items() if name not in ours}
     data = tmp_path_factory.mktemp("browser")
     environment = platform_environment(base, data_dir=data, port=port)
-    environment |= {"EMAIL_URL": f"filemail://{data}/mail", "LOG_LEVEL": "WARNING", "DEBUG": "0"}
+    environment |= {"LOG_LEVEL": "WARNING", "DEBUG": "0"}
     # The assets as users get them: compressed, under names with a hash, and without what nobody uses.
     subprocess.run([sys.executable, "-m", "setup", "install"], cwd=ROOT, env=base, check=True)
     environment |= {"STATIC_HASHED": "1", "STATIC_ROOT": str(ROOT / "var" / "static")}
