@@ -111,7 +111,8 @@ class Reports:
         done, total = _number(event.get("done")), _number(event.get("total"))
         if done is None or total is None or total <= 0:
             return
-        share = min(max(done / total, 0.0), 1.0)
+        overall = _number(event.get("share"))  # of the whole job, where the child knows; else of what it counts now
+        share = min(max(done / total if overall is None else overall, 0.0), 1.0)
         unit, message = _text(event.get("unit"), 40), _text(event.get("message"), 200)
         left = self._estimate.seconds_left(done, total, unit, now)
         said = {"done": done, "total": total, "unit": unit, "message": message, "share": share, "seconds_left": left}

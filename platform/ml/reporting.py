@@ -17,11 +17,18 @@ class Reporter:
     def __init__(self, *, events: bool, stream: TextIO | None = None) -> None:
         self._events = events
         self._stream = stream or sys.stdout
+        self._phase = (0.0, 1.0)
+
+    def phase(self, begin: float, end: float) -> None:
+        """What follows leads the whole command from the share `begin` to `end` (0 … 1), so that a bar never goes back."""
+        self._phase = (begin, end)
 
     def progress(self, done: int, total: int, unit: str, message: str) -> None:
-        """`done` of `total` units of work; `message` is short."""
+        """`done` of `total` units of work in this phase; `message` is short."""
+        begin, end = self._phase
+        share = round(begin + (end - begin) * min(done / max(total, 1), 1), 4)
         self._emit(
-            {"event": "progress", "done": done, "total": total, "unit": unit, "message": message},
+            {"event": "progress", "done": done, "total": total, "unit": unit, "message": message, "share": share},
             f"{message}: {done} of {total} {unit}",
         )
 

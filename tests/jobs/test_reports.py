@@ -71,6 +71,12 @@ def test_progress_never_leaves_0_to_1():
     assert said(reports)[0][1]["share"] == 1.0
 
 
+def test_share_of_the_whole_job_is_the_childs_where_it_knows():
+    reports = Reports(0)
+    tell(reports, event="progress", done=0, total=4, unit="models", message="exporting", share=0.8)
+    assert said(reports)[0][1]["share"] == 0.8
+
+
 def test_progress_is_written_once_a_second_and_the_newest_counts():
     reports = Reports(0)
     written = []

@@ -18,7 +18,7 @@ def lines(events: bool) -> list[str]:
 
 def test_events_are_one_json_object_a_line():
     assert [json.loads(line) for line in lines(events=True)] == [
-        {"event": "progress", "done": 120, "total": 3000, "unit": "steps", "message": "training"},
+        {"event": "progress", "done": 120, "total": 3000, "unit": "steps", "message": "training", "share": 0.04},
         {"event": "metrics", "step": 120, "values": {"trainer/loss": 0.3}},
         {"event": "log", "level": "warning", "message": "größer"},
         {
@@ -38,3 +38,14 @@ def test_without_events_the_same_is_text():
         "error (bad_input): what, received, accepted",
         "  a.b: why",
     ]
+
+
+def test_share_of_the_whole_goes_forward_through_the_phases():
+    stream = io.StringIO()
+    reporter = Reporter(events=True, stream=stream)
+    for begin, end in ((0.0, 0.8), (0.8, 1.0)):
+        reporter.phase(begin, end)
+        for done in (0, 1, 2):
+            reporter.progress(done, 2, "steps", "working")
+    shares = [json.loads(line)["share"] for line in stream.getvalue().splitlines()]
+    assert shares == [0.0, 0.4, 0.8, 0.8, 0.9, 1.0]

@@ -24,6 +24,7 @@ from ml.refusal import Detail, RefusedError
 from ml.reporting import Reporter
 
 SAMPLES_A_CLASS = 8
+CHECKING_SHARE = 0.4  # of the whole import; the rest is writing
 PROGRESS_EVERY = 500
 
 
@@ -102,6 +103,7 @@ def _inspect_all(
     archive: zipfile.ZipFile, images: list[ArchiveImage], reporter: Reporter
 ) -> tuple[list[tuple[int, int, int]], list[str]]:
     """The shape and the content's hash of each image. Raises RefusedError `broken_image` that names all of them."""
+    reporter.phase(0.0, CHECKING_SHARE)
     shapes, hashes = [], []
     broken: list[Detail] = []
     for index, image in enumerate(images):
@@ -177,6 +179,7 @@ def _write_examples(
     reporter: Reporter,
 ) -> list[dict[str, str]]:
     """Writes the TFRecord files, index.jsonl in the same order, and the samples. Returns the samples."""
+    reporter.phase(CHECKING_SHARE, 1.0)
     samples: list[dict[str, str]] = []
     shown: Counter[str] = Counter()
     labels = {name: label for label, name in enumerate(info.classes)}

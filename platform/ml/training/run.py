@@ -29,6 +29,8 @@ from ml.training.networks import Network, build_networks
 from ml.training.selection import best_student
 
 PARITY_EXAMPLES = 500
+# Of the whole command; exporting, comparing and measuring take the rest.
+TRAINING_SHARE = 0.8
 _HELD_OUT: tuple[Split, ...] = ("validation", "test")
 
 
@@ -43,8 +45,10 @@ def train(spec: TrainingSpec, *, spec_folder: Path, dataset: Path, out: Path, wo
     networks = build_networks(spec, pipeline.statistics(), spec_folder=spec_folder)
     joint = JointTrainer(networks, spec.hyperparameters)
     loop = TrainingLoop(spec, joint, pipeline, work=work, out=out, reporter=reporter)
+    reporter.phase(0.0, TRAINING_SHARE)
     trained = loop.run()
 
+    reporter.phase(TRAINING_SHARE, 1.0)
     models = []
     for index, network in enumerate(networks):
         reporter.progress(index, len(networks), "models", f"exporting {network.spec.id}")
