@@ -2,6 +2,7 @@
 
 import os
 import warnings
+from typing import Any
 
 import django
 
@@ -20,9 +21,10 @@ from apps.projects.file_uploads import FileUploads  # noqa: E402
 from config.handler import OneThreadHandler  # noqa: E402
 from config.urls import websocket_urlpatterns  # noqa: E402
 
+http: Any = OneThreadHandler()
 application = ProtocolTypeRouter(
     {
-        "http": FileUploads(OneThreadHandler()),
+        "http": FileUploads(http),
         "websocket": AllowedHostsOriginValidator(AuthMiddlewareStack(URLRouter(websocket_urlpatterns))),
     }
 )
