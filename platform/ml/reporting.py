@@ -20,7 +20,7 @@ class Reporter:
         self._phase = (0.0, 1.0)
 
     def phase(self, begin: float, end: float) -> None:
-        """What follows leads the whole command from the share `begin` to `end` (0 … 1), so that a bar never goes back."""
+        """What follows leads the command from the share `begin` to `end` (0 … 1), so that no bar goes back."""
         self._phase = (begin, end)
 
     def progress(self, done: int, total: int, unit: str, message: str) -> None:

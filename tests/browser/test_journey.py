@@ -95,6 +95,7 @@ def _train(page: Page) -> None:
     page.get_by_role("link", name="Train on this").click()
     text = page.locator("textarea[name=spec]")
     expect(text).to_have_value(re.compile("num_classes: 10"))
+    page.wait_for_load_state("load")  # nobody types before the page's script runs
     # The form follows the YAML, and what is wrong is said beside the field that it is about.
     text.fill(re.sub(r"learning_rate: [\d.]+", "learning_rate: -1", text.input_value()))
     text.blur()
