@@ -84,9 +84,8 @@ class Team:
             if row["state"] == "succeeded":
                 return row
             if row["state"] in {"failed", "cancelled"}:
-                raise CheckError(
-                    f"The job “{row['title']}” {row['state']}: {row['error_code']}: {row['error_message']}"
-                )
+                error = row["error"] or {"code": "none", "message": "no reason was given"}
+                raise CheckError(f"The job “{row['title']}” {row['state']}: {error['code']}: {error['message']}")
             time.sleep(0.3)
         raise CheckError(f"The job {job} was not over after {limit_s:g} s.")
 

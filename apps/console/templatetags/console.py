@@ -23,9 +23,7 @@ def _svg(name: str) -> str:
     return (
         '<svg xmlns="http://www.w3.org/2000/svg" class="icon {}" width="24" height="24" viewBox="0 0 24 24" '
         'fill="none" stroke="currentColor" stroke-width="2" stroke-linecap="round" stroke-linejoin="round" '
-        'aria-hidden="true">'
-        + body
-        + "</svg>"
+        'aria-hidden="true">' + body + "</svg>"
     )
 
 
