@@ -11,6 +11,7 @@ from setup.install import Installation
 # What a deployment would set; `check --deploy` warns about everything that these leave open.
 DEPLOYMENT = {
     "BASE_URL": "https://bantam.example",
+    "HSTS_SUBDOMAINS": "1",
     "SECRET_KEY": "Kd7-mW2_xTq9vLz4Rb8nYc1Hs6Jf3GpAe5UoXi0ZtVwQyBkNrM",
     "DEBUG": "0",
     "DATA_DIR": str(ROOT / "var" / "assets"),

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from django.db.models import Count, Prefetch
+from allauth.account.models import EmailAddress
+from django.db.models import Count, OuterRef, Prefetch, Subquery
+from django.db.models.functions import Coalesce, Lower
 from django.urls import reverse
 from django.utils import timezone
 
@@ -15,7 +17,7 @@ from apps.analytics.models import Event
 from apps.datasets.models import DatasetVersion
 from apps.delivery.models import Deployment, Installation
 from apps.jobs.models import Job
-from apps.models.models import ModelVersion
+from apps.models.models import ModelVersion, RegisteredModel
 from apps.projects.access import Access
 from apps.projects.models import Project
 from apps.training.models import TrainingRun
@@ -24,7 +26,7 @@ from apps.training.models import TrainingRun
 def organizations_of(user: User) -> dict[str, Any]:
     """The person's organizations with their projects, and the invitations that wait for them. Four queries."""
     projects = Project.across_tenants.annotate(
-        model_count=Count("registeredmodels", distinct=True), device_count=Count("installations", distinct=True)
+        model_count=_count_of(RegisteredModel.across_tenants), device_count=_count_of(Installation.across_tenants)
     )
     memberships = (
         Membership.objects.filter(user=user)
@@ -32,8 +34,16 @@ def organizations_of(user: User) -> dict[str, Any]:
         .prefetch_related(Prefetch("organization__projects", projects.order_by("name")))
         .order_by("organization__name")
     )
-    invitations = Invitation.objects.open().filter(email__iexact=user.email).select_related("organization")
-    return {"memberships": memberships, "invitations": invitations}
+    # Whoever has not confirmed an address may have typed somebody else's.
+    confirmed = EmailAddress.objects.filter(user=user, verified=True).annotate(address=Lower("email")).values("address")
+    invitations = Invitation.objects.open().annotate(address=Lower("email")).filter(address__in=confirmed)
+    return {"memberships": memberships, "invitations": invitations.select_related("organization")}
+
+
+def _count_of(rows: Any) -> Coalesce:
+    """How many of `rows` a project has: a count of its own for each, since two joins would multiply each other."""
+    counted = rows.filter(project=OuterRef("pk")).order_by().values("project").annotate(number=Count("pk"))
+    return Coalesce(Subquery(counted.values("number")), 0)
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,7 @@
 """The platform's secret key: given by the environment, or made once and kept beside the data."""
 
-import contextlib
-import os
+import fcntl
 import secrets
-import tempfile
 from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured
@@ -26,10 +24,17 @@ def load_secret_key(given: str, data_dir: Path, *, shared: bool) -> str:
         )
     path = data_dir / "secret_key"
     if not path.exists():
-        # Web and worker may start at the same moment: a link is made whole or not at all, and the first one's key wins.
-        with tempfile.NamedTemporaryFile("w", dir=data_dir) as file:
-            file.write(secrets.token_urlsafe(50))
-            file.flush()
-            with contextlib.suppress(FileExistsError):
-                os.link(file.name, path)
-    return path.read_text()
+        # Web and worker may start at the same moment: the lock lets one make the key and the other one wait for it.
+        with (data_dir / "secret_key.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not path.exists():
+                path.touch(mode=0o600)
+                path.write_text(secrets.token_urlsafe(50))
+    return path.read_text() or _wait_for(path)
+
+
+def _wait_for(path: Path) -> str:
+    """The key, where another process has made the file this moment and is about to fill it."""
+    with path.with_name("secret_key.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return path.read_text()

@@ -64,12 +64,19 @@ def chromium() -> Iterator[Browser]:
 
 @pytest.fixture
 def open_page(chromium: Browser, server: str) -> Iterator[Callable[..., Page]]:
-    """`open_page(phone=True, scheme="dark")` → a page of a new visitor. The test fails on any error in its console."""
+    """`open_page(phone=True, scheme="dark")` → a page of a new visitor.
+
+    The test fails on any error in the page's console; `errors=True` is for addresses that answer with an error status.
+    """
     contexts = []
     complaints: list[str] = []
 
     def open_one(
-        *, phone: bool = False, scheme: Literal["light", "dark"] = "light", state: StorageState | None = None
+        *,
+        phone: bool = False,
+        errors: bool = False,
+        scheme: Literal["light", "dark"] = "light",
+        state: StorageState | None = None,
     ) -> Page:
         context = chromium.new_context(
             base_url=server, viewport=PHONE if phone else DESKTOP, color_scheme=scheme, storage_state=state
@@ -77,7 +84,8 @@ def open_page(chromium: Browser, server: str) -> Iterator[Callable[..., Page]]:
         contexts.append(context)
         page = context.new_page()
         page.set_default_timeout(15_000)
-        page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+        if not errors:
+            page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: complaints.append(str(error)))
         return page
 

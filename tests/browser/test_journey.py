@@ -147,7 +147,7 @@ def test_refused_archive_is_explained_where_it_was_uploaded(
 def pages_of(page: Page, *, limit: int = 80) -> list[str]:
     """One address of every kind of page that can be reached by links, as the journey's owner."""
     found: dict[str, str] = {}
-    queue = ["/", "/accounts/email/", "/accounts/password/change/", "/accounts/2fa/"]
+    queue = ["/", "/accounts/email/", "/accounts/password/change/", "/accounts/2fa/", "/accounts/2fa/totp/activate/"]
     while queue and len(found) < limit:
         address = queue.pop(0)
         path = urlsplit(address).path
@@ -171,9 +171,10 @@ def test_every_page_is_accessible_in_both_themes_and_fits_a_phone(open_page: Cal
     addresses = pages_of(owner)
     assert len(addresses) > 25, addresses
     problems: list[str] = []
-    entrances = ["/accounts/login/", "/accounts/signup/", "/accounts/password/reset/"]
-    for address in entrances:
+    for address in ("/accounts/login/", "/accounts/signup/", "/accounts/password/reset/"):
         problems += _look_at(guest, address)
+    for address in ("/o/somebody-else/", "/invitations/no-such-invitation/"):
+        problems += _look_at(open_page(state=state, errors=True), address)
     for scheme in ("light", "dark"):
         page = open_page(state=state, scheme=scheme)
         for address in addresses:

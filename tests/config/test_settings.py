@@ -32,6 +32,7 @@ def start(tmp_path, **environment: str) -> subprocess.CompletedProcess[str]:
         ({"REDIS_URL": "http://localhost"}, "REDIS_URL must start with redis://"),
         ({"DATABASE_URL": "postgres://x@localhost/y"}, "SECRET_KEY must be set"),
         ({"DATABASE_URL": "mysql://x@localhost/y"}, "DATABASE_URL must start with postgres://"),
+        ({"EMAIL_VERIFICATION": "maybe"}, "EMAIL_VERIFICATION must be optional, mandatory or none"),
         ({"SECRET_KEY": "short"}, "SECRET_KEY must have at least 32 characters"),
         ({"BASE_URL": "bantam.example"}, "BASE_URL must be an http(s) address"),
     ],

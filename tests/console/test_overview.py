@@ -3,6 +3,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from allauth.account.models import EmailAddress
 from django.test import Client
 from django.utils import timezone
 
@@ -32,6 +33,7 @@ def test_member_sees_only_their_own_organizations(owner, project, stranger, page
 
 def test_invited_person_is_told_about_it(make_user, organization, page_of):
     user = make_user("invited")
+    address = EmailAddress.objects.create(user=user, email=user.email, primary=True, verified=False)
     Invitation.objects.create(
         organization=organization,
         email="Invited@example.com",
@@ -39,6 +41,9 @@ def test_invited_person_is_told_about_it(make_user, organization, page_of):
         token_hash="0" * 64,
         expires_at=timezone.now() + timedelta(days=1),
     )
+    assert "Acme" not in page_of(user).get("/").content.decode(), "the address may be somebody else's"
+    address.verified = True
+    address.save()
     html = page_of(user).get("/").content.decode()
     assert "You are invited to join <strong>Acme</strong>" in html
 
