@@ -5,13 +5,17 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import suppress
+from importlib import import_module
 from typing import Any
 from urllib.parse import parse_qs
 
 from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncJsonWebsocketConsumer
+from django.conf import settings
+from django.contrib.auth import HASH_SESSION_KEY, SESSION_KEY
 from django.core.exceptions import PermissionDenied
 from django.http import Http404
+from django.utils.crypto import constant_time_compare
 
 from apps.accounts.models import User
 from apps.jobs.events import group_of
@@ -28,8 +32,12 @@ BATCH = 500
 LOOK_S = 1.0
 # A job may wake its watchers more often than people can read.
 PAUSE_S = 0.2
-# How soon somebody who was removed from the organization stops seeing its jobs.
+# How soon somebody who signed out or was removed from the organization stops seeing its jobs.
 CHECK_ACCESS_S = 15.0
+
+
+class SignedOutError(Exception):
+    """The session that the websocket was opened with is over."""
 
 
 class JobConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
@@ -82,6 +90,8 @@ class JobConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
                 await asyncio.sleep(PAUSE_S)
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._changed.wait(), LOOK_S - PAUSE_S)
+        except SignedOutError:
+            await self.close(SIGN_IN)
         except (Http404, PermissionDenied):
             await self.close(NOT_FOUND)
         except Exception:
@@ -90,12 +100,27 @@ class JobConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
 
     @database_sync_to_async  # type: ignore[untyped-decorator]
     def _enter(self) -> Access:
-        """Through the door again: the account may have been closed, the membership ended."""
+        """Through the door again: the person may have signed out, the account been closed, the membership ended."""
         where = self.scope["url_route"]["kwargs"]
-        user = User.objects.filter(pk=self.scope["user"].pk, is_active=True).first()
+        user = _user_of(self.scope["session"].session_key)
         if user is None:
-            raise Http404
+            raise SignedOutError
         return enter_project(user, scope=None, organization__slug=where["organization"], slug=where["project"])
+
+
+def _user_of(session_key: str | None) -> User | None:
+    """Whose session this is by now: nobody's after signing out, a change of password or the end of the account.
+
+    Read anew, because the scope keeps what the session held when the websocket was opened; and only read, because
+    `django.contrib.auth.get_user` may give the session another key, of which this browser would never hear.
+    """
+    session = import_module(settings.SESSION_ENGINE).SessionStore(session_key)
+    user = User.objects.filter(pk=session.get(SESSION_KEY), is_active=True).first()
+    if user is None:
+        return None
+    kept = session.get(HASH_SESSION_KEY, "")
+    accepted = [user.get_session_auth_hash(), *user.get_session_auth_fallback_hash()]
+    return user if any(constant_time_compare(kept, one) for one in accepted) else None
 
 
 @database_sync_to_async  # type: ignore[untyped-decorator]

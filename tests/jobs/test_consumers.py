@@ -13,7 +13,7 @@ from django.conf import settings
 from django.db import transaction
 from django.test import Client
 
-from apps.accounts.models import Membership
+from apps.accounts.models import Membership, User
 from apps.jobs import consumers
 from apps.jobs.events import NewEvent
 from apps.jobs.leases import Lease, Progress, held, keep
@@ -128,6 +128,46 @@ async def test_who_leaves_the_organization_stops_seeing_its_jobs(job, viewer, co
     await heard(socket, "queued")
     await database_sync_to_async(Membership.objects.filter(user=viewer).delete)()
     assert await socket.close_code() == 4404
+
+
+def sign_out(cookie: str) -> None:
+    client = Client()
+    client.cookies.load(cookie)
+    assert client.post("/accounts/logout/").status_code == 302
+
+
+def change_password(user: User) -> None:
+    user.set_password("another-long-test-password")
+    user.save()
+
+
+def close_account(user: User) -> None:
+    User.objects.filter(pk=user.pk).update(is_active=False)
+
+
+async def test_who_signs_out_stops_seeing_the_job_and_another_browser_of_theirs_does_not(
+    job, viewer, connect, monkeypatch
+):
+    monkeypatch.setattr(consumers, "CHECK_ACCESS_S", 0.0)
+    here, elsewhere = await connect(job, viewer), await connect(job, viewer)
+    await heard(here, "queued")
+    await heard(elsewhere, "queued")
+    await sync_to_async(sign_out)(here.session)
+    assert await here.close_code() == 4401
+    await database_sync_to_async(begin)(job)
+    await heard(elsewhere, "running")
+    await elsewhere.disconnect()
+
+
+@pytest.mark.parametrize("end_sessions", [change_password, close_account])
+async def test_a_changed_password_or_a_closed_account_ends_every_live_view(
+    end_sessions, job, viewer, connect, monkeypatch
+):
+    monkeypatch.setattr(consumers, "CHECK_ACCESS_S", 0.0)
+    socket = await connect(job, viewer)
+    await heard(socket, "queued")
+    await database_sync_to_async(end_sessions)(viewer)
+    assert await socket.close_code() == 4401
 
 
 @pytest.mark.parametrize("after", ["x", "-1", "", "1e9", "²"])

@@ -17,6 +17,7 @@ class Socket:
     """One connection to `path`, from a browser that has the cookie `session`."""
 
     def __init__(self, path: str, query: str = "", session: str | None = None) -> None:
+        self.session = session
         headers = [(b"origin", f"http://{HOST}".encode()), (b"host", HOST.encode())]
         if session:
             headers.append((b"cookie", session.encode()))
