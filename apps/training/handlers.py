@@ -68,6 +68,8 @@ class TrainHandler:
     def accept(self, job: Job, result: dict[str, Any], stored: Stored) -> dict[str, Any]:
         run = _run_of(job)
         made = []
+        # One after the other: a run has a dozen models at most, once, after minutes of training, and so the quota, the
+        # numbering and the check of a version are written in one place for all origins of versions.
         for model in result["models"]:
             version = add_trained_version(
                 model=run.model,
