@@ -98,6 +98,8 @@ def make_world(slug: str) -> World:
         "key": ApiKey.objects.for_project(project).get(kind=ApiKey.Kind.DEVICE).pk,
         "job": run.job_id,
         "upload": _upload(project, Upload.Purpose.DATASET, Upload.State.WAITING).pk,
+        "sent_archive": _upload(project, Upload.Purpose.DATASET, Upload.State.VERIFIED, "digits.zip").pk,
+        "sent_model": _upload(project, Upload.Purpose.MODEL, Upload.State.VERIFIED, "digits.tflite").pk,
         "dataset": dataset_version.dataset_id,
         "dataset_version": dataset_version.pk,
         "path": PATH,
@@ -140,12 +142,12 @@ def _job(project: Project, kind: Job.Kind) -> Job:
     return job
 
 
-def _upload(project: Project, purpose: Upload.Purpose, state: Upload.State) -> Upload:
+def _upload(project: Project, purpose: Upload.Purpose, state: Upload.State, filename: str = "file") -> Upload:
     return Upload.across_tenants.create(
         project=project,
         purpose=purpose,
         state=state,
-        filename="file",
+        filename=filename,
         size=1,
         storage_key=f"access/{uuid4()}",
         expires_at=timezone.now() + timedelta(days=1),
@@ -157,7 +159,7 @@ def _dataset_version(project: Project) -> DatasetVersion:
     storage().save(f"{prefix}/{PATH}", ContentFile(b"{}"))
     return DatasetVersion.across_tenants.create(
         project=project,
-        dataset=Dataset.across_tenants.create(project=project, name="Digits", slug="digits"),
+        dataset=Dataset.across_tenants.create(project=project, name="Digits", slug="digits", last_number=1),
         number=1,
         state=DatasetVersion.State.READY,
         upload=_upload(project, Upload.Purpose.DATASET, Upload.State.USED),
@@ -175,7 +177,7 @@ def _dataset_version(project: Project) -> DatasetVersion:
 def _model_version(project: Project, dataset_version: DatasetVersion) -> ModelVersion:
     version = ModelVersion.across_tenants.create(
         project=project,
-        model=RegisteredModel.across_tenants.create(project=project, name="Digits", slug="digits"),
+        model=RegisteredModel.across_tenants.create(project=project, name="Digits", slug="digits", last_number=1),
         number=1,
         state=ModelVersion.State.READY,
         origin=ModelVersion.Origin.UPLOADED,
