@@ -7,6 +7,7 @@ calls.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -20,9 +21,11 @@ from apps.errors import Refused
 MAX_BATCH_BYTES = 2**20
 MAX_EVENTS = 500
 MAX_DATA_BYTES = 8 * 1024
+MAX_DEPTH = 50
 MAX_TEXT = 2_000
 MAX_AHEAD = timedelta(days=1)
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
+NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 TYPES = ("assigned", "downloaded", "loaded", "inferred", "feedback", "failed")
 
 
@@ -81,7 +84,7 @@ def read_batch(content: bytes, *, now: datetime) -> Batch:
         raise Refused("invalid", 'An object {"installation", "events"} is accepted.')
     installation = _uuid(body.get("installation"))
     if installation is None:
-        received = f"Received: {str(body.get('installation'))[:60]!r}."
+        received = f"Received: {_shown(body.get('installation'))}."
         raise _invalid("installation", f"A UUID made once by the device is needed. {received}")
     entries = body.get("events")
     if not isinstance(entries, list):
@@ -130,15 +133,34 @@ def _event(index: int, entry: Any, *, latest: datetime) -> ReceivedEvent:
     data = entry.get("data", {})
     if not isinstance(data, dict):
         raise _BadEventError("invalid_data", f"data is an object. Received: {_shown(data)}.")
-    if len(encoded := orjson.dumps(data)) > MAX_DATA_BYTES:
-        raise _BadEventError("data_too_large", f"data has at most {MAX_DATA_BYTES} bytes. Received: {len(encoded)}.")
-    if b"\\u0000" in encoded:
-        raise _BadEventError("invalid_data", "data may not contain NUL characters.")
+    _check_form(data)
     if check := CHECKS.get(kind):
         check(data)
     is_correct = data["label"] == data["correct"] if kind == "feedback" else None
     latency = float(data["latency_ms"]) if kind == "inferred" and data.get("latency_ms") is not None else None
     return ReceivedEvent(index, key, kind, model, version, occurred_at, data, latency, is_correct)
+
+
+def _check_form(data: dict[str, Any]) -> None:
+    """Refuse what the database could not keep. `data` is at most as deep as orjson reads, which is 1,024 levels."""
+    level: list[Any] = [data]
+    for _ in range(MAX_DEPTH):
+        level = [child for parent in level for child in _children(parent)]
+        if not level:
+            break
+    else:
+        raise _BadEventError("invalid_data", f"data has at most {MAX_DEPTH} levels. Received: more.")
+    if len(encoded := orjson.dumps(data)) > MAX_DATA_BYTES:
+        raise _BadEventError("data_too_large", f"data has at most {MAX_DATA_BYTES} bytes. Received: {len(encoded)}.")
+    # An even number of backslashes before it: the text \\u0000 as somebody typed it, which is no NUL.
+    if NUL.search(encoded):
+        raise _BadEventError("invalid_data", "data may not contain NUL characters.")
+
+
+def _children(value: Any) -> list[Any]:
+    """The objects and lists right inside an object or a list."""
+    inner = value.values() if isinstance(value, dict) else value
+    return [child for child in inner if isinstance(child, dict | list)]
 
 
 def _check_inferred(data: dict[str, Any]) -> None:
@@ -211,6 +233,8 @@ def _uuid(value: Any) -> UUID | None:
 
 
 def _shown(value: Any) -> str:
+    if isinstance(value, dict | list):  # may be nested deeper than str can follow
+        return "an object" if isinstance(value, dict) else "a list"
     return repr(value) if value is None or isinstance(value, bool) else repr(str(value)[:60])
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from apps.analytics.intake import Batch, ReceivedEvent, Rejection, rejection
@@ -32,8 +32,16 @@ class Receipt:
 def record_events(*, project: Project, batch: Batch) -> Receipt:
     """Store the batch's events, each once however often it is sent, and bring the device's row up to date.
 
-    All of it is committed when this returns; on an error nothing is.
+    All of it is committed when this returns; on an error nothing is. A model or version that is deleted while this runs
+    fails the commit, so the batch is taken once more, and its events are rejected then as unknown.
     """
+    try:
+        return _record(project, batch)
+    except IntegrityError:
+        return _record(project, batch)
+
+
+def _record(project: Project, batch: Batch) -> Receipt:
     now = timezone.now()
     with transaction.atomic():
         models, versions = _known(project, batch.events)

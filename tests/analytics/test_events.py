@@ -6,6 +6,7 @@ from uuid import uuid4
 import pytest
 from django.utils import timezone
 
+from apps.analytics import services
 from apps.analytics.intake import read_batch
 from apps.analytics.models import Event
 from apps.analytics.services import record_events
@@ -96,6 +97,37 @@ def test_bad_events_are_named_and_the_others_stored(device, project, version):
         (5, bad[4]["id"], "date_in_the_future"),
     ]
     assert Event.objects.for_project(project).count() == 1
+
+
+def test_odd_values_are_stored_or_rejected(device, project, version):
+    """What JSON allows and a database might not."""
+    good = [
+        event(version=version, note=value)
+        for value in (2**63, 2**64 + 1, -(2**200), 1e308, 5e-324, "\\u0000", "\U0001f600", "\uffff")
+    ]
+    bad = [event(version=version, note="a\x00b"), {**event(version=version), "data": {"a\x00b": 1}}]
+    content = encoded(batch(*good, *bad, event(version=version, note="DEEP")))
+    content = content.replace(b'"DEEP"', b"[" * 300 + b"]" * 300)
+    answer = device.generic("POST", URL, content, content_type="application/json")
+    assert answer.status_code == 202
+    assert answer.json()["accepted"] == len(good)
+    assert [problem["code"] for problem in answer.json()["rejected"]] == ["invalid_data"] * 3
+    assert Event.objects.for_project(project).count() == len(good)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("deleted", ["version", "model"])
+def test_what_is_deleted_meanwhile_is_rejected_and_the_rest_stored(project, version, monkeypatch, deleted):
+    """The first look finds what another transaction then deletes, so that the commit fails."""
+    other = make_version(make_model(project, "sounds"))
+    received = read_batch(encoded(batch(event(version=version), event(version=other))), now=timezone.now())
+    look, stale = services._known, [services._known(project, received.events)]
+    monkeypatch.setattr(services, "_known", lambda *about: stale.pop() if stale else look(*about))
+    (version if deleted == "version" else version.model).delete()
+    receipt = record_events(project=project, batch=received)
+    assert (receipt.accepted, receipt.duplicates) == (1, 0)
+    assert [problem["code"] for problem in receipt.rejected] == [f"unknown_{deleted}"]
+    assert Event.objects.for_project(project).get().version == other
 
 
 def test_a_version_of_another_project_is_unknown(api_of, other_device_key, other_project, version):

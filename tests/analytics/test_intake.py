@@ -76,6 +76,35 @@ def test_one_bad_event_is_rejected_and_the_others_kept(change, code):
     assert "Received" in rejected["message"] or "NUL" in rejected["message"]
 
 
+@pytest.mark.parametrize("depth", [51, 300, 1_000])
+@pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"a":', "}")])
+@pytest.mark.parametrize("field", ["id", "type", "model", "version", "occurred_at", "data"])
+def test_a_deeply_nested_value_is_rejected(field, opening, closing, depth):
+    bad = {**event(), field: "HERE"}
+    value = opening * depth + "0" + closing * depth
+    value = f'{{"deep": {value}}}' if field == "data" else value
+    body = encoded({"installation": DEVICE, "events": [event(), bad]}).replace(b'"HERE"', value.encode())
+    batch = read_batch(body, now=NOW)
+    assert [kept.index for kept in batch.events] == [0]
+    assert [problem["index"] for problem in batch.rejected] == [1]
+
+
+def test_data_of_fifty_levels_is_kept():
+    data: dict[str, Any] = {}
+    for _ in range(49):
+        data = {"inner": data}
+    assert read(event(**data)).rejected == []
+
+
+@pytest.mark.parametrize("data", [{"a\x00": 1}, {"a": ["\x00"]}, {"a": "\\\x00"}])
+def test_a_nul_anywhere_in_data_is_rejected(data):
+    assert [problem["code"] for problem in read(event(**data)).rejected] == ["invalid_data"]
+
+
+def test_what_only_looks_like_a_nul_is_kept():
+    assert read(event(note="\\u0000 typed by hand")).rejected == []
+
+
 def test_an_event_that_is_no_object_is_rejected():
     assert [problem["code"] for problem in read("inferred", None, 3).rejected] == ["invalid_event"] * 3
 
@@ -99,6 +128,11 @@ def test_a_clock_that_is_a_little_ahead_is_fine():
         (encoded({"installation": DEVICE, "events": [None] * 501}), "too_many_events", 400),
         (b" " * (MAX_BATCH_BYTES + 1), "batch_too_large", 413),
         (b"[" * 100_000, "invalid_json", 400),
+        (b'{"installation": ' + b"[" * 900 + b"]" * 900 + b"}", "invalid", 400),
+        *(
+            (b'{"events": [{"data": {"note": %b}}]}' % oddity, "invalid_json", 400)
+            for oddity in (b"NaN", b"Infinity", b"-Infinity", b"1e999", b"9" * 500, b'"\\ud800"')
+        ),
     ],
 )
 def test_a_batch_that_can_not_be_read_is_refused_as_a_whole(body, code, status):
@@ -108,7 +142,11 @@ def test_a_batch_that_can_not_be_read_is_refused_as_a_whole(body, code, status):
 
 
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats(allow_nan=False) | st.text(max_size=10),
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**70), 2**70)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=10),
     lambda children: st.lists(children, max_size=3) | st.dictionaries(st.text(max_size=10), children, max_size=3),
     max_leaves=10,
 )
