@@ -1,6 +1,5 @@
 from django.contrib import admin
 
-from apps.accounts.admin import ViewOnlyAdmin
 from apps.delivery.models import (
     DeliveryState,
     Deployment,
@@ -13,7 +12,7 @@ from apps.projects.admin import TenantAdmin
 
 
 @admin.register(DeliveryState)
-class DeliveryStateAdmin(ViewOnlyAdmin):
+class DeliveryStateAdmin(TenantAdmin):
     list_display = ("project", "revision")
     list_select_related = ("project",)
     search_fields = ("project__name", "project__organization__slug")

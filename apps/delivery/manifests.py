@@ -23,7 +23,8 @@ from apps.models.models import Artifact
 from apps.projects.models import Project
 
 MAX_PROJECTS = 1_000
-MAX_MANIFESTS = 1_000
+MAX_MANIFESTS = 100  # of one project; a project with few models has a handful of decisions
+MAX_BYTES = 64 * 2**20  # of all manifests together
 
 
 @dataclass(frozen=True)
@@ -42,14 +43,22 @@ class _Published:
     signer: CryptoSigner
     manifests: OrderedDict[tuple[Decision, datetime], Manifest] = field(default_factory=OrderedDict)
 
+    @property
+    def bytes(self) -> int:
+        return sum(len(manifest.content) for manifest in self.manifests.values())
+
 
 class ManifestStore:
-    """The published configuration of many projects, in this process's memory. Safe to use from several threads."""
+    """The published configuration of many projects, in this process's memory. Safe to use from several threads.
+
+    What is over a limit goes oldest first; to have forgotten it costs one query and one signature.
+    """
 
     def __init__(self, now: Callable[[], datetime] = timezone.now) -> None:
         self._now = now
         self._lock = Lock()
         self._projects: OrderedDict[UUID, _Published] = OrderedDict()
+        self._bytes = 0
 
     def manifest(self, project: Project, revision: int | None, attributes: Attributes) -> Manifest:
         """The manifest for a device, from memory unless `revision` is newer than what is held.
@@ -64,10 +73,23 @@ class ManifestStore:
             # Two threads may sign the same at once: the bytes are equal, so nothing is lost but a millisecond.
             manifest = _sign(published, *key)
             with self._lock:
-                published.manifests[key] = manifest
-                while len(published.manifests) > MAX_MANIFESTS:
-                    published.manifests.popitem(last=False)
+                self._keep(project.pk, published, key, manifest)
         return manifest
+
+    def _keep(self, project: UUID, published: _Published, key: tuple[Decision, datetime], manifest: Manifest) -> None:
+        if self._projects.get(project) is not published or key in published.manifests:
+            return
+        published.manifests[key] = manifest
+        self._bytes += len(manifest.content)
+        while len(published.manifests) > MAX_MANIFESTS or (self._bytes > MAX_BYTES and len(self._projects) == 1):
+            _, oldest = published.manifests.popitem(last=False)
+            self._bytes -= len(oldest.content)
+        while self._bytes > MAX_BYTES:
+            self._forget_oldest()
+
+    def _forget_oldest(self) -> None:
+        _, oldest = self._projects.popitem(last=False)
+        self._bytes -= oldest.bytes
 
     def _published(self, project: Project, revision: int | None) -> _Published:
         published = self._projects.get(project.pk)
@@ -78,10 +100,11 @@ class ManifestStore:
             signing_state(project)
         fresh = _Published(compile_snapshot(project), SigningKeys.of(signing_state(project)).targets)
         with self._lock:
+            if before := self._projects.pop(project.pk, None):
+                self._bytes -= before.bytes
             self._projects[project.pk] = fresh
-            self._projects.move_to_end(project.pk)
             while len(self._projects) > MAX_PROJECTS:
-                self._projects.popitem(last=False)
+                self._forget_oldest()
         return fresh
 
 
@@ -90,7 +113,7 @@ def compile_snapshot(project: Project) -> Snapshot:
 
     The project has a DeliveryState.
     """
-    rows = DeliveryState.objects.filter(project=project).values(
+    rows = DeliveryState.objects.for_project(project).values(
         "revision",
         slug=F("project__deployments__model__slug"),
         version=F("project__deployments__current__version"),

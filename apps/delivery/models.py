@@ -22,6 +22,9 @@ class DeliveryState(models.Model):
     root_key = models.BinaryField()
     targets_key = models.BinaryField()
 
+    objects: ClassVar[TenantManager[DeliveryState]] = TenantManager.from_queryset(TenantQuerySet)()  # type: ignore[assignment]
+    across_tenants: ClassVar[Any] = TenantQuerySet.as_manager()
+
     def __str__(self) -> str:
         return f"{self.project} at {self.revision}"
 

@@ -17,10 +17,11 @@ MAX_NOTE = 200
 def publish(*, access: Access, model: RegisteredModel, version: ModelVersion, note: str = "") -> DeploymentRevision:
     """Send `version` to the devices that use `model`, as a new revision of its deployment, made if there is none.
 
-    Raises Refused: "wrong_model", "version_not_ready", "no_device_file", "already_published", "note_too_long".
+    Raises Refused: "version_gone", "wrong_model", "version_not_ready", "no_device_file", "already_published",
+    "note_too_long".
     """
-    _check_publishable(model, version)
     with transaction.atomic():
+        version = _publishable(access, model, version)
         state = _next_revision(access)
         deployment, _ = Deployment.across_tenants.get_or_create(project=access.project, model=model)
         current = deployment.current
@@ -43,7 +44,8 @@ def rollback(
 ) -> DeploymentRevision:
     """Publish what an older revision served, as a new revision.
 
-    Raises Refused: "wrong_deployment", "already_published", "version_not_ready", "no_device_file", "note_too_long".
+    Raises Refused: "wrong_deployment", "version_gone", "already_published", "version_not_ready", "no_device_file",
+    "note_too_long".
     """
     if revision.deployment_id != deployment.pk:
         raise Refused(
@@ -51,22 +53,22 @@ def rollback(
             f"{revision} belongs to another deployment than that of {deployment.model.name}.",
             details=[{"field": "revision", "message": "A revision of this deployment is accepted."}],
         )
-    _check_publishable(deployment.model, revision.version)
     with transaction.atomic():
+        version = _publishable(access, deployment.model, revision.version)
         state = _next_revision(access)
         deployment = Deployment.across_tenants.select_related("current", "model").get(pk=deployment.pk)
-        if deployment.current is not None and deployment.current.version_id == revision.version_id:
+        if deployment.current is not None and deployment.current.version_id == version.pk:
             raise Refused(
                 "already_published",
-                f"Revision {revision.number} served {revision.version}, which is what devices get now.",
+                f"Revision {revision.number} served {version}, which is what devices get now.",
                 details=[{"field": "revision", "message": "Choose a revision that served another version."}],
                 status=409,
             )
-        new = _new_revision(access, deployment, revision.version, note=note, rolled_back_to=revision)
+        new = _new_revision(access, deployment, version, note=note, rolled_back_to=revision)
         record(
             access,
             "deployment.rolled_back",
-            revision.version,
+            version,
             revision=new.number,
             to=revision.number,
             note=note,
@@ -90,10 +92,19 @@ def rotate_keys(*, access: Access) -> SignedRoot:
     return root
 
 
-def _check_publishable(model: RegisteredModel, version: ModelVersion) -> None:
-    def refuse(code: str, message: str) -> Refused:
-        return Refused(code, message, details=[{"field": "version", "message": message}])
+def _publishable(access: Access, model: RegisteredModel, version: ModelVersion) -> ModelVersion:
+    """The version as it is now, locked until the transaction ends: what is published can't be deleted meanwhile.
 
+    Taken before any other lock, as when a version is deleted; devices go on reporting events about it.
+    """
+
+    def refuse(code: str, message: str, status: int = 400) -> Refused:
+        return Refused(code, message, details=[{"field": "version", "message": message}], status=status)
+
+    rows = access.query(ModelVersion).select_related("model").select_for_update(of=("self",), no_key=True)
+    name, version = str(version), rows.filter(pk=version.pk).first()
+    if version is None:
+        raise refuse("version_gone", f"{name} was deleted meanwhile. Choose another version.", 409)
     if version.model_id != model.pk:
         raise refuse("wrong_model", f"{version} is no version of {model.name}; only its own versions are accepted.")
     if version.state != ModelVersion.State.READY:
@@ -104,12 +115,13 @@ def _check_publishable(model: RegisteredModel, version: ModelVersion) -> None:
         )
     if version.tflite is None:
         raise refuse("no_device_file", f"{version} has no .tflite file, so there is nothing a device could run.")
+    return version
 
 
 def _next_revision(access: Access) -> DeliveryState:
     """Lock the project's counter and raise it: publishers of one project take turns, and numbers never repeat."""
     signing_state(access.project)
-    state = DeliveryState.objects.select_for_update().get(project=access.project)
+    state: DeliveryState = DeliveryState.objects.for_project(access.project).select_for_update().get()
     state.revision += 1
     state.save(update_fields=["revision"])
     return state

@@ -52,16 +52,16 @@ class SigningKeys:
 
 def signing_state(project: Project) -> DeliveryState:
     """The project's counter and keys; both keys and root number 1 are made on first use."""
-    state = DeliveryState.objects.filter(project=project).first()
+    state: DeliveryState | None = DeliveryState.objects.for_project(project).first()
     if state is not None:
         return state
     with transaction.atomic():
         # The project's row is the lock: of two first uses at one moment, the second finds what the first made.
         Project.across_tenants.select_for_update().get(pk=project.pk)
-        state = DeliveryState.objects.filter(project=project).first()
+        state = DeliveryState.objects.for_project(project).first()
         if state is None:
             keys = SigningKeys.generate()
-            state = DeliveryState.objects.create(
+            state = DeliveryState.across_tenants.create(
                 project=project, root_key=_encrypt(keys.root), targets_key=_encrypt(keys.targets)
             )
             _store_root(project, _root(1, keys, signers=[keys.root]))

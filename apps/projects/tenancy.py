@@ -55,7 +55,12 @@ class TenantManager(models.Manager[M]):
 
 
 class TenantOwned(models.Model):
-    """A row of exactly one project. Concrete models declare `objects` and `across_tenants` by `tenant_managers`."""
+    """A row of exactly one project.
+
+    Concrete models declare both managers themselves, `objects` first: it becomes Django's default manager.
+        objects = TenantManager.from_queryset(TenantQuerySet)()
+        across_tenants = TenantQuerySet.as_manager()
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     project = models.ForeignKey("projects.Project", models.CASCADE, related_name="%(class)ss", editable=False)

@@ -7,6 +7,7 @@ import pytest
 from django.utils import timezone
 from tuf.api.metadata import Metadata, Root, Targets  # type: ignore[attr-defined]
 
+from apps.delivery.attributes import NUMBERS, TEXTS
 from apps.delivery.manifests import ManifestStore, compile_snapshot
 from apps.delivery.models import DeliveryState
 from apps.delivery.services import publish, rollback
@@ -41,7 +42,7 @@ def test_it_names_the_published_version(device, published, project, version):
     assert answer.status_code == 200
     assert answer["Content-Type"] == "application/json"
     targets = targets_of(answer)
-    assert targets.version == DeliveryState.objects.get(project=project).revision
+    assert targets.version == DeliveryState.objects.for_project(project).get().revision
     (target,) = targets.targets.values()
     assert target.path == f"digits/{version.pk}.tflite"
     assert target.length == version.tflite.bytes
@@ -117,7 +118,7 @@ def test_its_bytes_change_with_the_day_only(project, published):
     signing_state(project)
     noon = timezone.now().replace(hour=12, minute=0)
     attributes = Attributes(installation=uuid4(), runtime_version="2.20.0")
-    revision = DeliveryState.objects.get(project=project).revision
+    revision = DeliveryState.objects.for_project(project).get().revision
     moment = noon
     store = ManifestStore(now=lambda: moment)
     first = store.manifest(project, revision, attributes)
@@ -156,7 +157,8 @@ def test_another_project_sees_none_of_it(api_of, published, other_device_key):
         ({"installation": "42"}, "installation"),
         ({"installation": ""}, "installation"),
         ({"app_version": "1" * 51}, "app_version"),
-        ({"platform": "a\x00b"}, "platform"),
+        *(({name: "a\x00b"}, name) for name in (*TEXTS, *NUMBERS, "installation", "user.plan")),
+        ({"user.a\x00b": "x"}, "user.a\x00b"),
         ({"runtime_version": "newest"}, "runtime_version"),
         ({"ram_mb": "-1"}, "ram_mb"),
         ({"ram_mb": "4e3"}, "ram_mb"),
@@ -171,7 +173,7 @@ def test_an_attribute_that_can_not_be_used_is_named(device, changes, field):
     assert answer.status_code == 400
     error = answer.json()["error"]
     assert error["code"] == "invalid"
-    assert [detail["field"] for detail in error["details"]] == [field]
+    assert {detail["field"] for detail in error["details"]} == {field}
 
 
 def test_an_attribute_of_a_newer_client_is_left_out(device):
@@ -194,7 +196,7 @@ def test_nobody_without_a_device_key_gets_it(client, api_of, owner, server_key, 
 
 def test_keys_of_another_secret_key_are_a_503_that_says_so(device, published, project, settings):
     settings.SECRET_KEY = "another" * 10
-    DeliveryState.objects.filter(project=project).update(revision=99)  # nothing of it in memory
+    DeliveryState.objects.for_project(project).update(revision=99)  # nothing of it in memory
     answer = device.get(URL, query())
     assert answer.status_code == 503
     assert answer.json()["error"]["code"] == "signing_keys_unreadable"
@@ -224,7 +226,7 @@ def test_a_device_that_comes_after_a_minute_costs_one_write_more(device, publish
 
 def test_deciding_and_signing_touch_no_database(project, published, django_assert_num_queries):
     store = ManifestStore()
-    revision = DeliveryState.objects.get(project=project).revision
+    revision = DeliveryState.objects.for_project(project).get().revision
     store.manifest(project, revision, Attributes(installation=uuid4(), runtime_version="2.20.0"))
     with django_assert_num_queries(0):
         store.manifest(project, revision, Attributes(installation=uuid4(), runtime_version="2.16.0"))
@@ -240,8 +242,26 @@ def test_memory_is_bounded(project, published, monkeypatch):
     monkeypatch.setattr("apps.delivery.manifests.MAX_MANIFESTS", 2)
     moment = timezone.now()
     store = ManifestStore(now=lambda: moment)
-    revision = DeliveryState.objects.get(project=project).revision
+    revision = DeliveryState.objects.for_project(project).get().revision
     for days in range(5):
         moment = timezone.now() + timedelta(days=days)
         store.manifest(project, revision, Attributes(installation=uuid4()))
     assert len(store._projects[project.pk].manifests) == 2
+
+
+def test_memory_is_bounded_over_all_projects(project, other_project, published, monkeypatch):
+    store, counted = ManifestStore(), ManifestStore()
+    device = Attributes(installation=uuid4(), runtime_version="2.20.0")
+    most = len(counted.manifest(project, None, device).content)
+    monkeypatch.setattr("apps.delivery.manifests.MAX_BYTES", most)
+    store.manifest(project, None, device)
+    assert (list(store._projects), store._bytes) == ([project.pk], most)
+    theirs = store.manifest(other_project, None, device)
+    assert (list(store._projects), store._bytes) == ([other_project.pk], len(theirs.content))
+    # One project alone keeps its newest; a refresh does not count twice.
+    store.manifest(other_project, None, device)
+    assert store._bytes == len(theirs.content)
+    too_much = "apps.delivery.manifests.MAX_BYTES"
+    monkeypatch.setattr(too_much, 1)
+    assert store.manifest(other_project, None, device) == theirs
+    assert store._bytes == 0

@@ -6,13 +6,14 @@ from apps.delivery.models import DeliveryState, Deployment, DeploymentRevision
 from apps.delivery.services import publish
 from apps.errors import Refused
 from apps.models.models import ModelVersion
+from apps.models.services import delete_version
 from apps.projects.models import AuditEntry
 from tests.delivery.rows import access_of, make_model, make_version
 from tests.delivery.threads import at_once
 
 
 def revision_of(project) -> int:
-    return DeliveryState.objects.get(project=project).revision
+    return DeliveryState.objects.for_project(project).get().revision
 
 
 def test_the_first_version_makes_the_deployment(access, developer, model, version):
@@ -74,6 +75,40 @@ def test_a_version_of_another_model_is_refused(access, project, model, version):
     error = refused(access, make_model(project, "sounds"), version)
     assert error.code == "wrong_model"
     assert "Digits v1 is no version of Sounds" in error.message
+
+
+def test_a_version_that_was_deleted_meanwhile_is_refused(access, model, version):
+    ModelVersion.across_tenants.get(pk=version.pk).delete()
+    error = refused(access, model, version)
+    assert (error.code, error.status, error.details[0]["field"]) == ("version_gone", 409, "version")
+    assert "Digits v1 was deleted meanwhile" in error.message
+
+
+def test_a_version_that_changed_meanwhile_is_refused(access, model, version):
+    ModelVersion.across_tenants.filter(pk=version.pk).update(state=ModelVersion.State.REFUSED)
+    assert refused(access, model, version).code == "version_not_ready"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_publishing_and_deleting_at_the_same_moment_one_is_refused(developer, project, model):
+    access = access_of(developer, project)
+    for _ in range(5):
+        version = make_version(model)
+
+        def try_to(change, version=version) -> str:
+            try:
+                change(version)
+            except Refused as error:
+                return error.code
+            except ModelVersion.DoesNotExist:
+                return "not found"
+            return "done"
+
+        changes = [
+            lambda version: publish(access=access, model=model, version=version),
+            lambda version: delete_version(access=access, version=version),
+        ]
+        assert sorted(at_once(try_to, changes)) in (["done", "in_use"], ["done", "version_gone"])
 
 
 def test_a_note_that_is_too_long_is_refused(access, model, version):

@@ -21,12 +21,12 @@ def second(access, model, first):
 
 
 def test_it_publishes_the_older_version_as_a_new_revision(access, first, second, developer):
-    before = DeliveryState.objects.get(project=access.project).revision
+    before = DeliveryState.objects.for_project(access.project).get().revision
     new = rollback(access=access, deployment=first.deployment, revision=first, note="wrong on 3")
     assert (new.number, new.version, new.rolled_back_to, new.note) == (3, first.version, first, "wrong on 3")
     first.deployment.refresh_from_db()
     assert first.deployment.current == new
-    assert DeliveryState.objects.get(project=access.project).revision == before + 1
+    assert DeliveryState.objects.for_project(access.project).get().revision == before + 1
     entry = AuditEntry.objects.get(action="deployment.rolled_back")
     assert entry.details == {"revision": 3, "to": 1, "note": "wrong on 3", "configuration": before + 1}
 
@@ -65,4 +65,4 @@ def test_a_version_that_is_no_longer_ready_is_refused(access, first, second):
 def test_a_project_can_still_be_deleted(access, first, second):
     rollback(access=access, deployment=first.deployment, revision=first)
     access.project.delete()
-    assert not DeliveryState.objects.exists()
+    assert not DeliveryState.across_tenants.exists()

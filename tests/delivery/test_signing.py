@@ -91,7 +91,7 @@ def test_a_rotation_is_signed_by_the_old_and_the_new_root_key(project, access):
     first, second = root_of(project, 1), root_of(project, 2)
     first.verify_delegate(Root.type, second)
     second.verify_delegate(Root.type, second)
-    after = DeliveryState.objects.get(project=project)
+    after = DeliveryState.objects.for_project(project).get()
     assert after.revision == before.revision + 1
     assert SigningKeys.of(after).targets.public_key.keyid in second.signed.roles[Targets.type].keyids
     assert old.targets.public_key.keyid not in second.signed.keys
@@ -121,7 +121,7 @@ def test_the_same_arguments_give_the_same_bytes(project):
     withheld = [{"model": "digits", "reason": "runtime_too_old"}]
     first = sign_manifest(keys.targets, revision=3, expires=expires, files={}, withheld=withheld)
     again = sign_manifest(
-        SigningKeys.of(DeliveryState.objects.get(project=project)).targets,
+        SigningKeys.of(DeliveryState.objects.for_project(project).get()).targets,
         revision=3,
         expires=expires,
         files={},

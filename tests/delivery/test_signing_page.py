@@ -37,7 +37,7 @@ def test_an_admin_exchanges_the_keys(page_of, member, url, project):
 def test_keys_that_can_not_be_read_are_told(page_of, member, url, project, settings):
     client = page_of(member(Role.ADMIN))
     client.get(url)
-    DeliveryState.objects.filter(project=project).update(root_key=b"damaged")
+    DeliveryState.objects.for_project(project).update(root_key=b"damaged")
     answer = client.post(f"{url}rotate/", follow=True)
     assert "can't be decrypted" in html.unescape(answer.content.decode())
     assert SignedRoot.objects.for_project(project).count() == 1

@@ -8,9 +8,17 @@ import pytest
 from django.apps import apps
 
 from apps.projects.models import ApiKey, Project
-from apps.projects.tenancy import TenantOwned, UnscopedQuery
+from apps.projects.tenancy import TenantManager, TenantOwned, UnscopedQuery
 
-TENANT_OWNED = [model for model in apps.get_models() if issubclass(model, TenantOwned)]
+WITHOUT_REFUSAL = {
+    "AuditEntry": "belongs to the organization, outlives its project, and is read through the access door only",
+}
+OF_A_PROJECT = [
+    model
+    for model in apps.get_models()
+    if any(field.concrete and field.related_model is Project for field in model._meta.get_fields())
+]
+TENANT_OWNED = [model for model in OF_A_PROJECT if model.__name__ not in WITHOUT_REFUSAL]
 UNSCOPED = {
     "all": lambda manager: manager.all(),
     "filter": lambda manager: manager.filter(pk=uuid4()),
@@ -28,19 +36,11 @@ UNSCOPED = {
 pytestmark = pytest.mark.django_db
 
 
-def test_every_row_of_a_project_is_tenant_owned():
-    """A model with a foreign key to Project inherits the manager that refuses, or is named here with its reason."""
-    by_hand = {
-        "AuditEntry": "belongs to the organization, which outlives projects",
-        "DeliveryState": "is found by its project alone: the project is its primary key",
-    }
-    holders = {
-        model.__name__
-        for model in apps.get_models()
-        if not issubclass(model, TenantOwned)
-        and any(field.related_model is Project for field in model._meta.get_fields() if field.concrete)
-    }
-    assert holders == set(by_hand)
+def test_every_row_of_a_project_has_the_manager_that_refuses():
+    """Whatever has a foreign key to Project, or is named above with its reason."""
+    without = {model.__name__ for model in OF_A_PROJECT if not isinstance(model._default_manager, TenantManager)}
+    assert without == set(WITHOUT_REFUSAL)
+    assert {model for model in apps.get_models() if issubclass(model, TenantOwned)} <= set(OF_A_PROJECT)
 
 
 @pytest.mark.parametrize("model", [Project, *TENANT_OWNED], ids=lambda model: model.__name__)
