@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
+from django.conf import settings
+from rest_framework.exceptions import Throttled
 from rest_framework.permissions import IsAuthenticated
+from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from apps.delivery.models import DeliveryState
+from apps.delivery.throttle import DeviceThrottle
 from apps.projects.authentication import DeviceKeyAuthentication
 from apps.projects.models import ApiKey, Project
 
@@ -25,6 +29,11 @@ class DeviceAuthentication(DeviceKeyAuthentication):
 class DeviceAPIView(APIView):
     authentication_classes = [DeviceAuthentication]
     permission_classes = [IsAuthenticated]
+    throttle_classes = [DeviceThrottle]
+
+    def throttled(self, request: Request, wait: float) -> NoReturn:
+        most = settings.DEVICE_REQUESTS_PER_MINUTE
+        raise Throttled(wait, f"At most {most} requests a minute are accepted with one key from one address.")
 
     @property
     def project(self) -> Project:

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import environ
 
-from config import csp
+from config import csp, npm
 from config.files import storage_from_url
 from config.secrets import load_secret_key
 
@@ -206,13 +206,12 @@ DOWNLOAD_EXPIRES_S = 3600
 STATIC_URL = "/static/"
 STATIC_ROOT = Path(env.str("STATIC_ROOT", default=str(DATA_DIR / "static")))
 STATIC_ROOT.mkdir(parents=True, exist_ok=True)
-_npm = {
-    "vendor/tabler/css": NODE_MODULES / "@tabler/core/dist/css",
-    "vendor/tabler/js": NODE_MODULES / "@tabler/core/dist/js",
-    "vendor/htmx": NODE_MODULES / "htmx.org/dist",
-    "vendor/chart": NODE_MODULES / "chart.js/dist",
-}
-STATICFILES_DIRS = [BASE_DIR / "static", *((prefix, folder) for prefix, folder in _npm.items() if folder.is_dir())]
+_packages = [(prefix, NODE_MODULES / folder) for prefix, (folder, _) in npm.PACKAGES.items()]
+STATICFILES_DIRS = [BASE_DIR / "static", *((prefix, folder) for prefix, folder in _packages if folder.is_dir())]
+STATICFILES_FINDERS = [
+    "config.npm.ChosenFilesFinder",
+    "django.contrib.staticfiles.finders.AppDirectoriesFinder",
+]
 ICONS_DIR = NODE_MODULES / "@tabler/icons/icons/outline"
 WHITENOISE_USE_FINDERS = WHITENOISE_AUTOREFRESH = DEBUG
 
@@ -266,6 +265,11 @@ REST_FRAMEWORK = {
     "PAGE_SIZE": 50,
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
 }
+DEVICE_REQUESTS_PER_MINUTE = env.int("DEVICE_REQUESTS_PER_MINUTE", default=600)
+if DEVICE_REQUESTS_PER_MINUTE < 0:
+    raise environ.ImproperlyConfigured(
+        f"DEVICE_REQUESTS_PER_MINUTE must be 0 (no limit) or more. Received: {DEVICE_REQUESTS_PER_MINUTE}"
+    )
 SPECTACULAR_SETTINGS = {
     "TITLE": "Bantam API",
     "DESCRIPTION": "The team API (`/api/v1/`: session or server key), the device API (`/api/device/v1/`: device key).",
