@@ -31,6 +31,7 @@ ADVICE = {
     "unsafe_file_type": "Replace links by the files that they point to, then pack and upload again.",
     "compression_bomb": "Pack the images as PNG or JPEG files, not as other archives or raw data.",
     "archive_too_large": "Upload fewer or smaller images, or split them over several datasets.",
+    "dataset_too_large": "Upload fewer or smaller images, or split them over several datasets.",
     "too_many_files": "Upload fewer images, or split them over several datasets.",
     "image_outside_class": "Move the image into the folder of its class, then upload again.",
     "unexpected_folder": "Keep the images directly in the folder of their class, then upload again.",

@@ -18,7 +18,7 @@ from ml.data.archive import MAX_NAMED, ArchiveImage, look_through, open_archive
 from ml.data.dataset import DatasetInfo, ImageFeature
 from ml.data.images import BrokenImageError, decode_image, encode_png, inspect_image
 from ml.data.splits import SPLITS, assign_splits
-from ml.data.tfrecord import Example, write_record
+from ml.data.tfrecord import RECORD_OVERHEAD, Example, write_record
 from ml.files import file_record, move_into, sha256_of, write_json
 from ml.refusal import Detail, RefusedError
 from ml.reporting import Reporter
@@ -30,7 +30,11 @@ PROGRESS_EVERY = 500
 
 @dataclass(frozen=True, kw_only=True)
 class ImportSettings:
-    """How to import. `height`, `width` and `channels` are taken from the images where they are None."""
+    """How to import. `height`, `width` and `channels` are taken from the images where they are None.
+
+    `max_bytes` bounds both what the archive unpacks to and what is written, which may be more: images are enlarged to
+    the common size, and a PNG may take more than a JPEG.
+    """
 
     seed: int = 7
     validation: float = 0.1
@@ -75,7 +79,7 @@ def _import(archive: zipfile.ZipFile, staging: Path, settings: ImportSettings, r
         class_counts={split: {name: counts[split][name] for name in contents.classes} for split in SPLITS},
         seed=settings.seed,
     )
-    samples = _write_examples(archive, contents.images, splits, info, staging, reporter)
+    samples = _write_examples(archive, contents.images, splits, info, staging, reporter, settings.max_bytes)
     write_json(staging / "dataset.json", info.model_dump(mode="json"))
     for warning in warnings:
         reporter.log("warning", warning)
@@ -177,11 +181,16 @@ def _write_examples(
     info: DatasetInfo,
     staging: Path,
     reporter: Reporter,
+    max_bytes: int,
 ) -> list[dict[str, str]]:
-    """Writes the TFRecord files, index.jsonl in the same order, and the samples. Returns the samples."""
+    """Writes the TFRecord files, index.jsonl in the same order, and the samples. Returns the samples.
+
+    Raises RefusedError `dataset_too_large` before more than `max_bytes` are written.
+    """
     reporter.phase(CHECKING_SHARE, 1.0)
     samples: list[dict[str, str]] = []
     shown: Counter[str] = Counter()
+    written = 0
     labels = {name: label for label, name in enumerate(info.classes)}
     with ExitStack() as stack:
         files = {split: stack.enter_context((staging / f"{split}.tfrecord").open("wb")) for split in SPLITS}
@@ -195,11 +204,20 @@ def _write_examples(
             image, split = images[index], splits[index]
             label = labels[image.label]
             png = encode_png(decode_image(_read(archive, image), info.feature.shape))
-            write_record(files[split], Example(image=png, label=label, path=image.path).encode())
-            index_file.write(
-                json.dumps({"path": image.path, "label": image.label, "split": split}, ensure_ascii=False) + "\n"
-            )
-            if shown[image.label] < SAMPLES_A_CLASS:
+            record = Example(image=png, label=label, path=image.path).encode()
+            entry = json.dumps({"path": image.path, "label": image.label, "split": split}, ensure_ascii=False) + "\n"
+            is_sample = shown[image.label] < SAMPLES_A_CLASS
+            written += len(record) + RECORD_OVERHEAD + len(entry.encode()) + (len(png) if is_sample else 0)
+            if written > max_bytes:
+                height, width, channels = info.feature.shape
+                raise RefusedError(
+                    "dataset_too_large",
+                    f"The images take too much room as PNG of {height}x{width}x{channels}. Received: more than "
+                    f"{max_bytes} bytes after {done} of {len(images)} images. Accepted: at most {max_bytes} bytes.",
+                )
+            write_record(files[split], record)
+            index_file.write(entry)
+            if is_sample:
                 path = Path("samples") / str(label) / f"{shown[image.label]}.png"
                 (staging / path).parent.mkdir(parents=True, exist_ok=True)
                 (staging / path).write_bytes(png)

@@ -16,6 +16,7 @@ import numpy as np
 
 from ml.refusal import RefusedError
 
+RECORD_OVERHEAD = 16  # bytes of a file for each record, beside the record itself
 _POLYNOMIAL = 0x82F63B78
 _BLOCK = 256
 _MASK_DELTA = 0xA282EAD8

@@ -131,6 +131,28 @@ def test_a_refused_archive_leaves_nothing(tmp_path, make_zip, extra, code, part)
     assert list((tmp_path / "work").iterdir()) == []
 
 
+def test_what_is_written_is_bounded_as_well_as_what_is_unpacked(tmp_path, make_zip):
+    archive = make_zip(entries())
+    unpacked = sum(map(len, entries().values()))
+    with pytest.raises(RefusedError, match="as PNG of 400x400x3") as caught:
+        imported(tmp_path, archive, height=400, width=400, channels=3, max_bytes=unpacked + 200_000)
+    assert caught.value.code == "dataset_too_large"
+    assert f"Accepted: at most {unpacked + 200_000} bytes" in caught.value.message
+    assert not (tmp_path / "out").exists()
+    assert list((tmp_path / "work").iterdir()) == []
+
+
+def test_the_bound_counts_every_byte_of_the_examples(tmp_path, make_zip):
+    archive = make_zip(entries())
+    result = imported(tmp_path / "a", archive)
+    out = tmp_path / "a" / "out"
+    written = sum(file["bytes"] for file in result["files"] if file["path"] != "dataset.json")
+    written += sum((out / sample["path"]).stat().st_size for sample in result["samples"])
+    imported(tmp_path / "b", archive, max_bytes=written)
+    with pytest.raises(RefusedError):
+        imported(tmp_path / "c", archive, max_bytes=written - 1)
+
+
 def test_damage_within_the_archive_names_the_image(tmp_path, make_zip):
     path = make_zip(entries())
     with zipfile.ZipFile(path) as archive:
