@@ -11,11 +11,20 @@ from apps.datasets.models import Dataset, DatasetVersion, Upload
 from apps.datasets.services import DEFAULT_SEED, DEFAULT_TEST, DEFAULT_VALIDATION
 from apps.errors import Detail
 
+MAX_SIZE = 2**63 - 1  # of a file, in every file system; and of a number in the database
+
 
 class UploadIn(serializers.Serializer[None]):
     purpose = serializers.ChoiceField(choices=Upload.Purpose.choices)
     filename = serializers.CharField(max_length=255, trim_whitespace=False)
-    size = serializers.IntegerField(help_text="Bytes. Reserved from the organization's quota at once.")
+    size = serializers.IntegerField(
+        max_value=MAX_SIZE,
+        error_messages={
+            "max_value": "No upload is that large. Accepted: at most {max_value} bytes, and what this platform allows.",
+            "max_string_length": "No upload is that large.",
+        },
+        help_text="Bytes. Reserved from the organization's quota at once.",
+    )
     sha256 = serializers.CharField(
         required=False, allow_blank=True, help_text="64 hexadecimal digits: then completing the upload checks it."
     )

@@ -18,6 +18,7 @@ from apps.projects.storage import SignedRequest, storage
 
 # A transfer that began in time may end after its link has expired; what it left is cleared this much later.
 SWEEP_AFTER = timedelta(hours=1)
+SWEEP_AT_MOST = 500
 
 ACCEPTED_SUFFIXES = {Upload.Purpose.DATASET: ".zip"}
 
@@ -32,10 +33,11 @@ def ask_for_upload(
     `quota_exceeded` (413); nothing is kept then.
     """
     _refuse_if(_problems(purpose, filename, size, sha256 or ""))
-    quotas.reserve(access.organization, size)
     if size > (limit := max_upload_bytes()):
+        # Before the quota: the database can't compare with a number of more than 63 bits.
         message = f"An upload has at most {quotas.in_words(limit)}. Received: {quotas.in_words(size)}."
         _refuse_if([{"field": "size", "message": message}])
+    quotas.reserve(access.organization, size)
     pk = uuid7()
     upload: Upload = Upload.across_tenants.create(
         id=pk,
@@ -51,6 +53,12 @@ def ask_for_upload(
     )
     audit.record(access, "upload.requested", upload, bytes=size, purpose=str(purpose))
     return upload, storage().signed_put(upload.storage_key, size=size, expires_s=settings.UPLOAD_EXPIRES_S)
+
+
+def awaits_bytes(storage_key: str) -> bool:
+    """Whether an upload waits for what a signed PUT brings to `storage_key`. One query, by a unique index."""
+    rows = Upload.across_tenants.filter(storage_key=storage_key, state=Upload.State.WAITING)
+    return bool(rows.exists())
 
 
 def max_upload_bytes() -> int:
@@ -161,6 +169,16 @@ def _not_open(upload: Upload) -> Refused:
     return Refused("upload_expired", "This upload has expired. Ask for a new one.", status=409)
 
 
+def hand_over_upload(upload: Upload) -> None:
+    """Delete a used upload's bytes on commit and leave its share of the quota to the copy that was made of them.
+
+    Belongs into the transaction that notes the copy.
+    """
+    Upload.across_tenants.filter(pk=upload.pk).update(reserved_bytes=0)
+    upload.reserved_bytes = 0
+    transaction.on_commit(lambda: storage().discard(upload.storage_key), robust=True)
+
+
 @transaction.atomic
 def drop_upload(upload: Upload, state: Upload.State | None = None) -> None:
     """Give the upload's share of the quota back, and delete its bytes on commit. May be repeated."""
@@ -177,7 +195,9 @@ def drop_upload(upload: Upload, state: Upload.State | None = None) -> None:
 def sweep_uploads() -> int:
     """Clear what expired uploads hold: quota and bytes. Returns how many were swept. Housekeeping calls it."""
     swept = 0
-    for upload in Upload.across_tenants.sweepable(timezone.now() - SWEEP_AFTER)[:500].iterator():
+    # One short transaction a row, so that nobody who uploads meanwhile waits for the store to delete; at most
+    # SWEEP_AT_MOST of them a time, so that the other chores get their turn. The next call takes up the rest.
+    for upload in Upload.across_tenants.sweepable(timezone.now() - SWEEP_AFTER)[:SWEEP_AT_MOST].iterator():
         with transaction.atomic():
             row = Upload.across_tenants.select_for_update().get(pk=upload.pk)
             if row.state in {Upload.State.WAITING, Upload.State.VERIFIED}:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from django.conf import settings
 
 from apps.errors import Refused
 from apps.jobs.models import Job
-from apps.models.models import Artifact
+from apps.models.models import Artifact, ModelVersion
 from apps.projects.storage import SignedRequest, storage
 
 CONTENT_TYPES = {
@@ -35,6 +36,16 @@ class StoredFile:
 def trained_files_prefix(job: Job, fencing_token: int) -> str:
     """Where one run of a job writes: no two runs share a folder, and no two projects."""
     return f"projects/{job.project_id}/models/{job.pk}/{fencing_token}"
+
+
+def checked_file_key(version: ModelVersion, job: Job, fencing_token: int) -> str:
+    """Where one run of a check puts an uploaded file. No link to write there was ever made."""
+    return f"projects/{version.project_id}/models/{version.pk}/{job.pk}-{fencing_token}.tflite"
+
+
+def sha256_of(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def fetch_artifact(artifact: Artifact, target: Path) -> None:

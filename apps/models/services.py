@@ -108,7 +108,8 @@ def add_trained_version(
 def add_uploaded_version(*, access: Access, model: RegisteredModel, upload: Upload) -> ModelVersion:
     """Make the next version of `model` out of a verified upload of a .tflite file, and enqueue its check.
 
-    The version takes the upload's stored file and its share of the quota over. Raises Refused, tied to `upload`.
+    The version takes the upload's share of the quota over, and its stored file until the check has a verdict: that
+    copies the file to where no link leads that can be written by. Raises Refused, tied to `upload`.
     """
     if upload.purpose != Upload.Purpose.MODEL:
         raise _upload_refused(
@@ -178,7 +179,7 @@ def delete_version(*, access: Access, version: ModelVersion) -> None:
     except RestrictedError:
         message = f"{version} stays: it was deployed, and what devices got must be known."
         raise Refused("in_use", message, status=409) from None
-    if version.upload is not None:
+    if version.upload is not None and version.upload.reserved_bytes:  # never checked: the file is the upload's still
         drop_upload(version.upload)
         return
     quotas.release(access.organization, sum(artifact.bytes for artifact in artifacts))

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
+from django.db import close_old_connections
 from django.http import JsonResponse
 from django.urls import reverse
 
 from apps.errors import Refused
-from apps.projects.file_views import put_link, received_answer, refusal
+from apps.projects.file_views import finish_put, put_link, received_answer, refusal
 from apps.projects.receiving import Receiver, announced_piece
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 BLOCK = 1024 * 1024
 
@@ -46,7 +50,7 @@ class FileUploads:
 
     async def _take(self, scope: Scope, receive: Receive) -> JsonResponse | None:
         """The answer to a PUT; None when the connection broke, after which the bytes so far stay."""
-        link, path = put_link(scope["path"].removeprefix(self._prefix))
+        link, path = await _with_database(put_link, scope["path"].removeprefix(self._prefix))
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
         piece = announced_piece(link.size, headers.get("content-length"), headers.get("content-range"))
         with Receiver(path, link.size, piece) as receiver:
@@ -62,8 +66,20 @@ class FileUploads:
                 if len(block) >= BLOCK or not has_more:
                     await asyncio.to_thread(receiver.write, bytes(block))
                     block.clear()
-            complete = await asyncio.to_thread(receiver.finish)
+            complete = await _with_database(finish_put, receiver, link)
         return received_answer(receiver.offset, link.size, complete=complete)
+
+
+async def _with_database(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Run `work`, which makes queries, in a thread. No request ends here, so its connection is closed at once."""
+
+    def run() -> T:
+        try:
+            return work(*args, **kwargs)
+        finally:
+            close_old_connections()
+
+    return await asyncio.to_thread(run)
 
 
 async def _send(answer: JsonResponse, send: Send) -> None:

@@ -20,8 +20,8 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
 from apps.errors import Refused
-from apps.projects.receiving import Receiver, announced_piece
-from apps.projects.storage import SALT, local_path, storage
+from apps.projects.receiving import Receiver, announced_piece, refuse_unless_awaited
+from apps.projects.storage import SALT, local_path, part_of, storage
 
 BLOCK = 256 * 1024
 
@@ -84,14 +84,30 @@ def _offset_of(link: Link) -> HttpResponse:
 
 
 def put_link(token: str) -> tuple[Link, Path]:
-    """What a PUT by `token` may bring, and where to. Raises Refused as `read_link` does, and `wrong_method`."""
+    """What a PUT by `token` may bring, and where to. Makes one query.
+
+    Raises Refused as `read_link` does, `wrong_method`, and `upload_closed` (410) where nothing is waited for any more.
+    """
     link = read_link(token)
     if link.method != "PUT":
         raise _wrong_method(link)
     path = local_path(link.key)
     if path is None:
         raise Refused("invalid_link", "Files are kept in an object store now. Ask for a new link.", status=403)
+    refuse_unless_awaited(link.key)
     return link, path
+
+
+def finish_put(receiver: Receiver, link: Link) -> bool:
+    """The body of a PUT has ended: see `Receiver.finish`. Looks again whether the bytes are waited for: the upload may
+    have been given up while they came. Raises Refused `upload_closed`, and keeps nothing then.
+    """
+    try:
+        refuse_unless_awaited(link.key)
+    except Refused:
+        part_of(receiver.path).unlink(missing_ok=True)
+        raise
+    return receiver.finish()
 
 
 def _receive(request: HttpRequest, token: str) -> HttpResponse:
@@ -100,7 +116,7 @@ def _receive(request: HttpRequest, token: str) -> HttpResponse:
     with Receiver(path, link.size, piece) as receiver:
         while chunk := request.read(BLOCK):
             receiver.write(chunk)
-        complete = receiver.finish()
+        complete = finish_put(receiver, link)
     return received_answer(receiver.offset, link.size, complete=complete)
 
 

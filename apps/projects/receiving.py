@@ -7,9 +7,11 @@ a break, `HEAD` gives the header `Upload-Offset`: the number of bytes to go on f
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -17,6 +19,29 @@ from typing import Self
 
 from apps.errors import Refused
 from apps.projects.storage import part_of
+
+Awaits = Callable[[str], bool]
+
+_awaits: list[Awaits] = []
+
+
+def accept_only(awaits: Awaits) -> None:
+    """Say who knows, by its storage key, whether a file is still waited for. A signed link alone does not tell."""
+    _awaits[:] = [awaits]
+
+
+def refuse_unless_awaited(key: str) -> None:
+    """Raises Refused `upload_closed` (410). Makes one query."""
+    if not any(awaits(key) for awaits in _awaits):
+        raise upload_closed()
+
+
+def upload_closed() -> Refused:
+    return Refused(
+        "upload_closed",
+        "Nothing is waited for here any more: the upload was completed, refused or given up. Ask for a new one.",
+        status=410,
+    )
 
 
 @dataclass(frozen=True)
@@ -54,7 +79,8 @@ class Receiver:
 
     Use as a context manager, `write` what comes, then `finish`. Left without `finish` (the connection broke), the bytes
     so far stay for the next attempt. Raises Refused: `already_received` (409), `transfer_running` (409: somebody else
-    is sending this file now), `wrong_offset` (409), `too_many_bytes` (413), `too_few_bytes` (400).
+    is sending this file now), `wrong_offset` (409), `too_many_bytes` (413), `too_few_bytes` (400), `upload_closed`
+    (410: the bytes were deleted meanwhile), `storage_full` (507), after which nothing of the file is kept.
     """
 
     def __init__(self, path: Path, size: int, piece: Piece) -> None:
@@ -65,8 +91,12 @@ class Receiver:
         self._file = -1
 
     def __enter__(self) -> Self:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = os.open(part_of(self.path), os.O_RDWR | os.O_CREAT, 0o640)
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = os.open(part_of(self.path), os.O_RDWR | os.O_CREAT, 0o640)
+        except OSError as error:
+            self._refuse_if_full(error)
+            raise
         try:
             self._begin()
         except BaseException:
@@ -124,10 +154,26 @@ class Receiver:
         if self.offset < self.size:
             return False
         os.fsync(self._file)
-        part_of(self.path).replace(self.path)
+        try:
+            part_of(self.path).replace(self.path)
+        except FileNotFoundError:
+            raise upload_closed() from None
         return True
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        os.close(self._file)  # gives the lock back
+        try:
+            self._refuse_if_full(error)
+        finally:
+            os.close(self._file)  # gives the lock back
+
+    def _refuse_if_full(self, error: BaseException | None) -> None:
+        if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            part_of(self.path).unlink(missing_ok=True)
+            raise Refused(
+                "storage_full",
+                f"The disk of this platform is full, so the {self.size} bytes announced can't be kept. Tell its "
+                "operator, and send the file again when there is room.",
+                status=507,
+            ) from error

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import pytest
+from django.core.files.base import ContentFile
+from django.utils import timezone
 
 from apps.datasets.models import Upload
+from apps.datasets.uploads import SWEEP_AFTER, sweep_uploads
 from apps.errors import Refused
 from apps.jobs.models import Job
 from apps.jobs.services import cancel_job
 from apps.jobs.worker import run_job
 from apps.models.models import ModelVersion
-from apps.models.services import MAX_TFLITE_BYTES, add_uploaded_version, check_again
+from apps.models.services import MAX_TFLITE_BYTES, add_uploaded_version, check_again, delete_version
+from apps.projects.storage import storage
 from tests.models.tflite_files import GARBAGE, GOOD, with_foreign_operator
 
 
@@ -37,7 +41,53 @@ def test_good_file_becomes_ready_and_keeps_its_share_of_the_quota(uploaded, orga
     assert (version.state, version.min_runtime) == ("ready", "2.17.0")
     assert version.compatibility["problems"] == []
     assert [tensor["name"] for tensor in version.compatibility["signatures"][0]["inputs"]] == ["image"]
-    assert (version.tflite.bytes, version.tflite.storage_key) == (len(GOOD), version.upload.storage_key)
+    assert version.tflite.bytes == len(GOOD)
+    organization.refresh_from_db()
+    assert organization.used_bytes == len(GOOD)
+
+
+@pytest.mark.parametrize("body", [GOOD, GARBAGE])
+def test_what_was_checked_lies_where_no_upload_link_leads(uploaded, organization, access, body):
+    version = uploaded(body)
+    key = version.upload.storage_key
+    assert version.tflite.storage_key == key
+    checked(version)
+    version = ModelVersion.across_tenants.get(pk=version.pk)
+    assert version.tflite.storage_key != key
+    assert storage().digest(version.tflite.storage_key) == version.tflite.sha256
+    assert storage().arrived(key) == (0, False)
+    storage().save(key, ContentFile(b"sent by the old link"))
+    assert storage().digest(version.tflite.storage_key) == version.tflite.sha256
+    Upload.across_tenants.update(expires_at=timezone.now() - SWEEP_AFTER)
+    assert sweep_uploads() == 1
+    assert storage().arrived(key) == (0, False)
+    organization.refresh_from_db()
+    assert organization.used_bytes == len(body)
+    own_key = version.tflite.storage_key
+    delete_version(access=access, version=version)
+    organization.refresh_from_db()
+    assert organization.used_bytes == 0
+    assert storage().arrived(own_key) == (0, False)
+
+
+def test_a_check_whose_verdict_is_not_accepted_leaves_no_copy(uploaded, organization, monkeypatch, access):
+    version = uploaded()
+
+    def broken(*_):
+        raise RuntimeError("the database is gone")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("apps.models.handlers.hand_over_upload", broken)
+        for _ in range(version.check_job.max_attempts):
+            checked(version)
+    assert (version.check_job.state, version.check_broke) == ("failed", True)
+    assert version.tflite.storage_key == version.upload.storage_key
+    assert storage().digest(version.upload.storage_key) == version.tflite.sha256
+    folder = f"projects/{version.project_id}/models/{version.pk}"
+    assert not storage().exists(folder) or storage().listdir(folder) == ([], [])
+    check_again(access=access, version=version)
+    version.refresh_from_db()
+    assert checked(version).state == "ready"
     organization.refresh_from_db()
     assert organization.used_bytes == len(GOOD)
 
@@ -91,10 +141,6 @@ def test_upload_is_used_once_and_only_when_it_is_there(uploaded, state):
 
 
 def test_changed_bytes_are_noticed_before_the_check(uploaded):
-    from django.core.files.base import ContentFile
-
-    from apps.projects.storage import storage
-
     version = uploaded()
     storage().delete(version.tflite.storage_key)
     storage().save(version.tflite.storage_key, ContentFile(GARBAGE))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import io
 import json
+import os
 import tracemalloc
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -13,7 +15,10 @@ from urllib.parse import urlsplit
 import pytest
 from django.core import signing
 from django.test import Client, RequestFactory
+from django.utils import timezone
 
+from apps.datasets.models import Upload
+from apps.datasets.uploads import drop_upload
 from apps.projects.file_views import file_link, serve_file
 from apps.projects.storage import part_of, storage
 
@@ -26,6 +31,14 @@ KEY = "projects/p/uploads/u"
 def _local_files(settings, tmp_path):
     local = {"BACKEND": "apps.projects.storage.LocalStorage", "OPTIONS": {"location": str(tmp_path / "media")}}
     settings.STORAGES = {**settings.STORAGES, "default": local}
+
+
+@pytest.fixture(autouse=True)
+def upload(project):
+    """What the links are for: its bytes are waited for."""
+    return Upload.across_tenants.create(
+        project=project, purpose="model", filename="u", size=SIZE, storage_key=KEY, expires_at=timezone.now()
+    )
 
 
 @pytest.fixture
@@ -173,6 +186,57 @@ def test_a_put_is_never_held_in_memory(path):
     finally:
         tracemalloc.stop()
     assert path.stat().st_size == size
+
+
+@pytest.mark.parametrize("state", ["verified", "used", "refused", "expired"])
+def test_a_live_link_brings_nothing_once_its_upload_waits_no_more(path, upload, state):
+    url = put_link()
+    upload.state = state
+    upload.save()
+    assert code(put(BODY, url=url)) == (410, "upload_closed")
+    assert code(put(BODY[:9], url=url, HTTP_CONTENT_RANGE=f"bytes 0-8/{SIZE}")) == (410, "upload_closed")
+    assert not path.exists()
+    assert not part_of(path).exists()
+
+
+def test_an_upload_given_up_while_its_bytes_come_keeps_none(path, upload, django_capture_on_commit_callbacks):
+    class Body(io.BytesIO):
+        is_deleted_at_once = True
+
+        def read(self, count=-1):
+            if not self.tell():
+                with django_capture_on_commit_callbacks(execute=self.is_deleted_at_once):
+                    drop_upload(upload, Upload.State.EXPIRED)
+            return super().read(count)
+
+    for is_deleted_at_once in (True, False):  # else the deleting came before the first byte did
+        Upload.across_tenants.update(state=Upload.State.WAITING)
+        request = RequestFactory().generic("PUT", put_link(), content_type="application/octet-stream")
+        request.META["CONTENT_LENGTH"] = str(SIZE)
+        request._stream = Body(BODY)
+        request._stream.is_deleted_at_once = is_deleted_at_once
+        response = _answer(request)
+        assert (response.status_code, json.loads(response.content)["error"]["code"]) == (410, "upload_closed")
+        assert not path.exists()
+        assert not part_of(path).exists()
+
+
+def test_a_full_disk_is_told_and_leaves_no_part_of_the_file(path, monkeypatch):
+    url = put_link()
+    put(BODY[:4000], url=url, HTTP_CONTENT_RANGE=f"bytes 0-3999/{SIZE}")
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr("apps.projects.receiving.os.write", full)
+        assert code(put(BODY, url=url)) == (507, "storage_full")
+    assert not part_of(path).exists()
+    with monkeypatch.context() as patch:
+        patch.setattr("apps.projects.receiving.os.fsync", full)
+        assert code(put(BODY, url=url)) == (507, "storage_full")
+    assert not part_of(path).exists()
+    assert put(BODY, url=url).status_code == 200
 
 
 # --- Links -----------------------------------------------------------------------------------------------------------

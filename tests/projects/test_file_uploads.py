@@ -3,26 +3,38 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from django.test import AsyncClient
+from django.utils import timezone
 
+from apps.datasets.models import Upload
 from apps.projects.file_uploads import FileUploads
 from apps.projects.storage import part_of, storage
 
 SIZE = 3 * 2**20 + 17
 BODY = bytes(range(256)) * (SIZE // 256 + 1)
 BODY = BODY[:SIZE]
-KEY = "projects/p/uploads/u"
+KEYS = [f"projects/p/uploads/{n}" for n in range(4)]
+KEY = KEYS[0]
 
 
 @pytest.fixture(autouse=True)
 def _local_files(settings, tmp_path):
     local = {"BACKEND": "apps.projects.storage.LocalStorage", "OPTIONS": {"location": str(tmp_path / "media")}}
     settings.STORAGES = {**settings.STORAGES, "default": local}
+
+
+@pytest.fixture(autouse=True)
+def uploads(transactional_db, project):
+    """What the links are for: their bytes are waited for. Committed, because other threads look."""
+    about = {"project": project, "purpose": "model", "filename": "u", "size": SIZE, "expires_at": timezone.now()}
+    return [Upload.across_tenants.create(storage_key=key, **about) for key in KEYS]
 
 
 @pytest.fixture
@@ -124,6 +136,40 @@ async def test_a_link_that_does_not_permit_it_is_refused(client, path, url, code
     assert not part_of(path).exists()
 
 
+@pytest.mark.parametrize("state", ["verified", "used", "refused", "expired"])
+async def test_a_live_link_brings_nothing_once_its_upload_waits_no_more(client, path, state):
+    await Upload.across_tenants.filter(storage_key=KEY).aupdate(state=state)
+    answer = await client.put(link(), content=BODY)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (410, "upload_closed")
+    assert "Ask for a new one" in answer.json()["error"]["message"]
+    assert not path.exists()
+    assert not part_of(path).exists()
+
+
+async def test_an_upload_given_up_while_its_bytes_come_keeps_none(client, path):
+    async def body():
+        yield BODY[: SIZE // 2]
+        await Upload.across_tenants.filter(storage_key=KEY).aupdate(state="expired")
+        yield BODY[SIZE // 2 :]
+
+    answer = await client.put(link(), content=body())
+    assert (answer.status_code, answer.json()["error"]["code"]) == (410, "upload_closed")
+    assert not path.exists()
+    assert not part_of(path).exists()
+
+
+async def test_a_full_disk_is_told_and_leaves_no_part_of_the_file(client, path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr("apps.projects.receiving.os.write", full)
+        answer = await client.put(link(), content=BODY)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (507, "storage_full")
+    assert not part_of(path).exists()
+    assert (await client.put(link(), content=BODY)).status_code == 200
+
+
 @pytest.mark.parametrize(
     ("method", "url"), [("GET", "/files/x"), ("HEAD", "/files/x"), ("PUT", "/other"), ("POST", "/files/x")]
 )
@@ -132,7 +178,7 @@ async def test_everything_else_is_left_to_django(client, method, url):
 
 
 async def test_two_uploads_at_the_same_moment_do_not_wait_for_each_other(client, settings):
-    links = [storage().signed_put(f"projects/p/uploads/{n}", size=SIZE, expires_s=60).path for n in range(4)]
+    links = [storage().signed_put(key, size=SIZE, expires_s=60).path for key in KEYS]
     answers = await asyncio.gather(*(client.put(url, content=pieces(size=10_000)) for url in links))
     assert [answer.status_code for answer in answers] == [200] * 4
 

@@ -13,8 +13,10 @@ import pytest
 from botocore.exceptions import ClientError
 from django.core.exceptions import ImproperlyConfigured, SuspiciousFileOperation
 from django.test import Client
+from django.utils import timezone
 from moto.server import ThreadedMotoServer
 
+from apps.datasets.models import Upload
 from apps.projects.storage import local_path, storage
 from config.files import storage_from_url
 
@@ -87,7 +89,10 @@ def fetch(link, **headers: str) -> tuple[int, bytes, str]:
     return answer.status_code, answer.content, answer.headers["Content-Disposition"]
 
 
-def test_a_signed_put_and_a_signed_get(files):
+def test_a_signed_put_and_a_signed_get(files, project):
+    Upload.across_tenants.create(
+        project=project, filename="a", size=len(BODY), storage_key="projects/p/a", expires_at=timezone.now()
+    )
     link = storage().signed_put("projects/p/a", size=len(BODY), expires_s=60)
     assert link.method == "PUT"
     assert storage().arrived("projects/p/a") == (0, False)
