@@ -22,24 +22,8 @@ from setup.interpreter import base_executable, version_of
 from setup.preflight import FRESH_BYTES, UPDATE_BYTES, require_disks, require_venv_module
 from setup.steps import run_step
 
-# What no page loads of the packages that bring static files: other builds and styles (some name images that lie
-# elsewhere) and a second API reader. Hashing and compressing them would take most of the time.
-UNUSED_ASSETS = (
-    *("tabler-*", "*.rtl.*", "*.esm.*", "tabler.css*", "tabler.js*"),
-    *(
-        "chart.js*",
-        "chart.umd.js*",
-        "helpers.js*",
-        "*.d.ts",
-        "*.cjs",
-        "*.cjs.map",
-        "chunks",
-        "controllers",
-        "plugins",
-        "types",
-    ),
-    *("htmx.js", "*.amd.js", "*.cjs.js", "ext", "redoc"),
-)
+# A second API reader that no page loads. Hashing and compressing it would take most of the time.
+UNUSED_ASSETS = ("redoc",)
 
 
 @dataclass(frozen=True)

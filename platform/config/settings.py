@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import environ
+from django.templatetags.static import static
 
 from config import csp, npm
 from config.files import storage_from_url
@@ -301,7 +302,10 @@ UNFOLD = {
     "SITE_HEADER": "Bantam",
     "SITE_SUBHEADER": "Operators",
     "SITE_URL": "/",
-    "SITE_SYMBOL": "bolt",
+    "SITE_ICON": lambda request: static("img/bantam.svg"),
+    "SITE_FAVICONS": [
+        {"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("img/bantam.svg")},
+    ],
     "SHOW_HISTORY": False,
     "DASHBOARD_CALLBACK": "apps.console.admin_dashboard.dashboard_callback",
     "SIDEBAR": {"show_search": True, "show_all_applications": True},

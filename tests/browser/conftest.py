@@ -35,21 +35,24 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a platform that runs for the whole session, with an empty database."""
+def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """What the platform under test is started with: an empty database, the embedded default, a free port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     ours = {"DATABASE_URL", "REDIS_URL", "STORAGE_URL", "SECRET_KEY", "DATA_DIR", "EMAIL_URL", "BASE_URL"}
     ours |= {"DJANGO_SETTINGS_MODULE", "STATIC_HASHED"}  # set by the tests of this process, not for the platform
     base = {name: value for name, value in os.environ.items() if name not in ours}
-    data = tmp_path_factory.mktemp("browser")
-    environment = platform_environment(base, data_dir=data, port=port)
-    environment |= {"LOG_LEVEL": "WARNING", "DEBUG": "0"}
     # The assets as users get them: compressed, under names with a hash, and without what nobody uses.
     subprocess.run([sys.executable, "-m", "setup", "install"], cwd=ROOT, env=base, check=True)
-    environment |= {"STATIC_HASHED": "1", "STATIC_ROOT": str(ROOT / "var" / "static")}
-    with Stack(environment, port=port) as stack:
+    environment = platform_environment(base, data_dir=tmp_path_factory.mktemp("browser"), port=port)
+    return environment | {"LOG_LEVEL": "WARNING", "STATIC_HASHED": "1", "STATIC_ROOT": str(ROOT / "var" / "static")}
+
+
+@pytest.fixture(scope="session")
+def server(environment: dict[str, str]) -> Iterator[str]:
+    """The address of a platform that runs for the whole session."""
+    with Stack(environment, port=int(environment["BASE_URL"].rsplit(":")[-1])) as stack:
         stack.wait_ready()
         yield stack.address
 
