@@ -57,8 +57,9 @@ def server(environment: dict[str, str]) -> Iterator[str]:
         yield stack.address
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
+    """Closed with its file: Playwright keeps an event loop in this thread, beside which no test can use the database."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         yield browser

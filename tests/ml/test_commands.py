@@ -17,7 +17,7 @@ def test_import_images_writes_events_and_a_result(engine, digits_zip):
     assert finished.result["num_examples"] == 1797
     assert {event["event"] for event in finished.events} == {"progress"}
     for event in finished.events:
-        assert set(event) == {"event", "done", "total", "unit", "message"}
+        assert set(event) == {"event", "done", "total", "unit", "message", "share"}
     assert not (finished.work / "dataset").exists()
 
 

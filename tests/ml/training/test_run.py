@@ -85,7 +85,10 @@ def test_the_events_tell_the_way(trained):
     progress = [event for event in trained.events if event["event"] == "progress"]
     steps = [event["done"] for event in progress if event["unit"] == "steps"]
     assert (steps[0], steps[-1], steps) == (0, 120, sorted(steps))
-    assert progress[-1] == {"event": "progress", "done": 4, "total": 4, "unit": "models", "message": "done"}
+    done = {"done": 4, "total": 4, "unit": "models", "message": "done", "share": 1.0}
+    assert progress[-1] == {"event": "progress", **done}
+    shares = [event["share"] for event in progress]
+    assert shares == sorted(shares)
     metrics = [event for event in trained.events if event["event"] == "metrics"]
     assert set(metrics[-1]["values"]) >= {
         "trainer/loss",
