@@ -59,7 +59,7 @@ def server(environment: dict[str, str]) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """Closed with its file: Playwright keeps an event loop in this thread, beside which no test can use the database."""
+    """Closed with its file: Playwright keeps an event loop in this thread, beside which no test has a database."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         yield browser
