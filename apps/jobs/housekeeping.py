@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from django.db import close_old_connections
+from apps.jobs.database import renew_connection
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ def run_due() -> None:
         if now < chore.due_at:
             continue
         chore.due_at = now + chore.every_s
-        close_old_connections()
+        renew_connection()
         try:
             chore.do()
         except Exception:

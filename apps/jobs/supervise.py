@@ -13,11 +13,11 @@ from typing import Any
 
 from django.conf import settings
 from django.db import Error as NoDatabase
-from django.db import close_old_connections
 
 from apps.errors import Detail
 from apps.jobs import leases
 from apps.jobs.child import Child
+from apps.jobs.database import renew_connection
 from apps.jobs.endings import Fault
 from apps.jobs.handlers import Folder
 from apps.jobs.leases import Lease, LeaseLost
@@ -146,7 +146,7 @@ class _Watch:
             self._lose(str(error))
         except NoDatabase as error:
             logger.warning("Job %s: the database did not answer: %s", self._lease.job_id, error)
-            close_old_connections()
+            renew_connection()
             if now - self._kept_at > settings.JOB_LEASE_S:
                 self._lose("The lease ran out while the database did not answer.")
         return False

@@ -7,10 +7,11 @@ import time
 from typing import Any
 from uuid import UUID
 
-from django.db import InterfaceError, OperationalError, close_old_connections, transaction
+from django.db import InterfaceError, OperationalError, transaction
 
 from apps.errors import Refused
 from apps.jobs import endings, folders, leases, shutdown
+from apps.jobs.database import renew_connection
 from apps.jobs.endings import Fault
 from apps.jobs.handlers import JobHandler, handler_of
 from apps.jobs.leases import Heartbeat, Lease, LeaseLost
@@ -83,11 +84,11 @@ def _take_over(lease: Lease, handler: JobHandler, result: dict[str, Any], stored
                 if pause is None:
                     raise
                 time.sleep(pause)
-                close_old_connections()
+                renew_connection()
                 if _has_succeeded(lease):
                     raise
     except BaseException as error:
-        close_old_connections()
+        renew_connection()
         # A connection that breaks during COMMIT leaves open whether it happened: look before deleting.
         if _has_succeeded(lease):
             return None
@@ -126,7 +127,7 @@ def _end(lease: Lease, outcome: Outcome | None) -> None:
         return
     if outcome is Stop.LEASE_LOST:
         raise LeaseLost(f"Job {lease.job_id} was taken from this worker.")
-    close_old_connections()
+    renew_connection()
     with transaction.atomic():
         job = leases.held(lease)
         match outcome:

@@ -5,6 +5,7 @@ from django.urls import reverse
 
 from apps.models.models import ModelVersion, RegisteredModel
 from apps.projects.models import Project
+from tests.models.downloads import downloaded
 from tests.models.tflite_files import GOOD
 
 
@@ -94,9 +95,9 @@ def test_file_is_a_redirect_to_a_signed_link_that_gives_the_bytes(api_of, viewer
     version = make_version()
     answer = api_of(viewer).get(url("artifact-file", project, version.tflite.pk))
     assert answer.status_code == 302
-    file = client.get(answer["Location"])
-    assert b"".join(file.streaming_content) == GOOD
-    assert "pets-v1-model.tflite" in file["Content-Disposition"]
+    content, disposition = downloaded(client, answer["Location"])
+    assert content == GOOD
+    assert "pets-v1-model.tflite" in disposition
 
 
 def test_check_is_repeated_over_the_api(api_of, developer, viewer, project, make_version):

@@ -4,6 +4,7 @@ import pytest
 from django.urls import reverse
 
 from apps.models.models import ModelVersion, RegisteredModel
+from tests.models.downloads import downloaded
 from tests.models.tflite_files import GOOD
 
 pytestmark = pytest.mark.usefixtures("project")
@@ -113,7 +114,7 @@ def test_upload_page_makes_a_version_or_says_why_not(page_of, developer, project
 def test_download_leads_to_the_bytes(page_of, viewer, client, make_version):
     answer = page_of(viewer).get(url("artifact-file", make_version().tflite.pk))
     assert answer.status_code == 302
-    assert b"".join(client.get(answer["Location"]).streaming_content) == GOOD
+    assert downloaded(client, answer["Location"])[0] == GOOD
 
 
 def test_broken_check_can_be_repeated_by_a_developer(page_of, developer, viewer, make_version):
