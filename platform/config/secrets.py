@@ -23,18 +23,10 @@ def load_secret_key(given: str, data_dir: Path, *, shared: bool) -> str:
             'Make one with: python -c "import secrets; print(secrets.token_urlsafe(50))"'
         )
     path = data_dir / "secret_key"
-    if not path.exists():
-        # Web and worker may start at the same moment: the lock lets one make the key and the other one wait for it.
-        with (data_dir / "secret_key.lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            if not path.exists():
-                path.touch(mode=0o600)
-                path.write_text(secrets.token_urlsafe(50))
-    return path.read_text() or _wait_for(path)
-
-
-def _wait_for(path: Path) -> str:
-    """The key, where another process has made the file this moment and is about to fill it."""
-    with path.with_name("secret_key.lock").open("w") as lock:
+    # Web and worker may start at the same moment: one makes the key, the other one waits for it.
+    with (data_dir / "secret_key.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
+        path.touch(mode=0o600)
+        if not path.read_text():
+            path.write_text(secrets.token_urlsafe(50))
         return path.read_text()
