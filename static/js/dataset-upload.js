@@ -148,3 +148,5 @@ stop.addEventListener("click", () => running?.abort());
 addEventListener("beforeunload", (event) => {
   if (running) event.preventDefault();
 });
+
+send.disabled = false; // Until here a press would have sent the form itself, without the file.

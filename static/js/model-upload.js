@@ -64,3 +64,5 @@ form.addEventListener("submit", async (event) => {
 addEventListener("beforeunload", (event) => {
   if (isSending) event.preventDefault();
 });
+
+send.disabled = false; // Until here a press would have sent the form itself, without the file.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import re
+import uuid
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,17 +39,18 @@ def form(chromium: Browser, server: str) -> Iterator[Page]:
     page = context.new_page()
     expect.set_options(timeout=30_000)
     page.goto("/accounts/signup/")
-    page.get_by_label("Email").fill("grace@example.com")
+    name = f"hopper-{uuid.uuid4().hex[:8]}"
+    page.get_by_label("Email").fill(f"{name}@example.com")
     for label in ("Password", "Password (again)"):
         page.get_by_label(label, exact=True).fill("correct-horse-battery")
     page.get_by_role("button", name="Sign up").click()
     page.goto("/organizations/new/")
-    page.get_by_label("Name").first.fill("Hopper")
+    page.get_by_label("Name").first.fill(name)
     page.locator("main form button[type=submit]").click()
-    page.goto("/o/hopper/projects/new/")
+    page.goto(f"/o/{name}/projects/new/")
     page.get_by_label("Name").first.fill("Reader")
     page.locator("main form button[type=submit]").click()
-    page.goto("/o/hopper/p/reader/datasets/new/")
+    page.goto(f"/o/{name}/p/reader/datasets/new/")
     page.get_by_label("Name").first.fill("Noise")
     page.get_by_role("button", name="Make the dataset").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Noise")
@@ -102,3 +104,14 @@ def test_an_upload_is_stopped_breaks_goes_on_and_is_not_sent_twice(form: Page, a
     expect(form.get_by_role("heading", name="Class balance")).to_be_visible(timeout=60_000)
     assert not [entry for entry in sent if entry.startswith("bytes")]
     expect(form.get_by_role("heading", level=1)).to_have_text("Noise v1")
+
+
+def test_the_form_can_be_sent_only_once_its_script_runs(form: Page) -> None:
+    script = re.compile(r"/js/dataset-upload\b")
+    form.route(script, lambda route: route.abort())
+    form.reload()
+    expect(form.get_by_role("button", name="Upload and import")).to_be_disabled()
+
+    form.unroute(script)
+    form.reload()
+    expect(form.get_by_role("button", name="Upload and import")).to_be_enabled()
