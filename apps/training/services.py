@@ -85,7 +85,10 @@ def _register(access: Access, name: str) -> RegisteredModel:
 
 
 def _next_number(project: Project) -> int:
-    """Numbers have no gap: the project's row is locked until the run is there."""
-    Project.across_tenants.select_for_update().get(pk=project.pk)
+    """Numbers have no gap: the project's row is locked until the run is there.
+
+    Against other numbers alone: rows that refer to the project, as a run's own model and job do, go on being made.
+    """
+    Project.across_tenants.select_for_update(no_key=True).get(pk=project.pk)
     newest: int | None = TrainingRun.objects.for_project(project).aggregate(newest=Max("number"))["newest"]
     return (newest or 0) + 1

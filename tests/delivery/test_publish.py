@@ -7,7 +7,7 @@ from apps.delivery.services import publish
 from apps.errors import Refused
 from apps.models.models import ModelVersion
 from apps.models.services import delete_version
-from apps.projects.models import AuditEntry
+from apps.projects.models import AuditEntry, Project
 from tests.delivery.rows import access_of, make_model, make_version
 from tests.delivery.threads import at_once
 
@@ -123,3 +123,15 @@ def test_publishers_at_the_same_moment_take_turns(developer, project, model):
     at_once(lambda version: publish(access=access_of(developer, project), model=model, version=version), versions)
     assert sorted(DeploymentRevision.across_tenants.values_list("number", flat=True)) == [1, 2, 3, 4]
     assert revision_of(project) == 1 + len(versions)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_first_publishers_of_a_project_at_the_same_moment_take_turns(developer, project):
+    for number in range(6):  # of the ways in which they can meet at the keys that the first one makes, most are rare
+        fresh = Project.across_tenants.create(
+            organization=project.organization, name=f"Fresh {number}", slug=f"fresh-{number}"
+        )
+        access = access_of(developer, fresh)
+        versions = [make_version(make_model(fresh, slug)) for slug in ("letters", "sounds", "words", "signs")]
+        at_once(lambda version, access=access: publish(access=access, model=version.model, version=version), versions)
+        assert revision_of(fresh) == 1 + len(versions)

@@ -10,6 +10,7 @@ from apps.projects.models import AuditEntry
 from apps.training.models import TrainingRun
 from apps.training.services import start_run
 from apps.training.spec_text import to_yaml
+from tests.delivery.threads import at_once
 
 
 @pytest.fixture
@@ -80,3 +81,12 @@ def test_taken_name_of_a_new_model_is_said_beside_it(start):
         start()
     assert [detail["field"] for detail in caught.value.details] == ["model_name"]
     assert TrainingRun.across_tenants.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_runs_that_start_at_the_same_moment_take_turns(access, dataset_version, small_spec):
+    def begin(name: str) -> int:
+        about = {"dataset_version": dataset_version, "spec": to_yaml(small_spec), "model_name": name}
+        return start_run(access=access, **about).number
+
+    assert sorted(at_once(begin, ["Letters", "Sounds", "Words", "Signs"])) == [1, 2, 3, 4]
