@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group
@@ -29,6 +31,13 @@ class ViewOnlyAdmin(ModelAdmin):  # type: ignore[misc]
 
     def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
         return False
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+        """Every column. Django would ask a form for them, whose choices come from managers that refuse to list every
+        tenant's rows.
+        """
+        hidden = self.get_exclude(request, obj) or ()
+        return [field.name for field in self.model._meta.concrete_fields if field.name not in hidden]
 
 
 class ViewOnlyInline(TabularInline):  # type: ignore[misc]

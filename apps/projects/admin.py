@@ -25,11 +25,6 @@ class TenantAdmin(ViewOnlyAdmin):
         ordering = self.get_ordering(request)
         return rows.order_by(*ordering) if ordering else rows
 
-    def get_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
-        """Every column. Django would ask a form for them, whose choices come from the manager that refuses."""
-        hidden = self.get_exclude(request, obj) or ()
-        return [field.name for field in self.model._meta.concrete_fields if field.name not in hidden]
-
 
 @admin.register(Project)
 class ProjectAdmin(TenantAdmin):
