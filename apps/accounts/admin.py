@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+# Both packages register their tables when these are imported, which has to come before they are replaced below.
+from allauth.account.admin import EmailAddress
+from allauth.mfa.admin import Authenticator
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group
@@ -15,6 +18,8 @@ from apps.accounts.models import Invitation, Membership, Organization, User
 
 # Operators are told apart by `is_staff` and `is_superuser` alone.
 admin.site.unregister(Group)
+# Of a person's addresses and second factors, allauth's own pages would show the secrets, and let operators change them.
+admin.site.unregister([EmailAddress, Authenticator])
 
 
 class ViewOnlyAdmin(ModelAdmin):  # type: ignore[misc]
@@ -113,3 +118,22 @@ class InvitationAdmin(ViewOnlyAdmin):
     list_filter = ("role",)
     search_fields = ("email", "organization__name", "organization__slug")
     exclude = ("token_hash",)
+
+
+@admin.register(EmailAddress)
+class EmailAddressAdmin(ViewOnlyAdmin):
+    list_display = ("email", "user", "primary", "verified")
+    list_select_related = ("user",)
+    list_filter = ("primary", "verified")
+    search_fields = ("email", "user__email")
+
+
+@admin.register(Authenticator)
+class AuthenticatorAdmin(ViewOnlyAdmin):
+    """Who has a second factor. What makes its codes is not shown, though it is stored encrypted."""
+
+    list_display = ("user", "type", "created_at", "last_used_at")
+    list_select_related = ("user",)
+    list_filter = ("type",)
+    search_fields = ("user__email",)
+    exclude = ("data",)

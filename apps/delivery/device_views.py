@@ -15,7 +15,8 @@ from apps.delivery.device_api import DeviceAPIView
 from apps.delivery.installations import see_installation
 from apps.delivery.manifests import manifests
 from apps.delivery.models import SignedRoot
-from apps.delivery.signing import UnreadableKeysError, signing_state
+from apps.delivery.signing import signing_state
+from apps.encryption import UnreadableError
 from apps.errors import Refused
 from apps.models.models import Artifact, ModelVersion
 from apps.projects.file_views import serve_file
@@ -42,7 +43,7 @@ class ManifestView(DeviceAPIView):
         attributes = parse_attributes(request.query_params)
         try:
             manifest = manifests.manifest(self.project, self.revision, attributes)
-        except UnreadableKeysError as error:
+        except UnreadableError as error:
             raise Refused("signing_keys_unreadable", str(error), status=503) from error
         see_installation(self.project, attributes)
         known = parse_etags(request.headers.get("If-None-Match", ""))

@@ -64,7 +64,7 @@ class ManifestStore:
         """The manifest for a device, from memory unless `revision` is newer than what is held.
 
         `revision` is the project's counter as the caller just read it; None: the project has none yet. Nothing here
-        asks the database while it has not changed. Raises signing.UnreadableKeysError.
+        asks the database while it has not changed. Raises UnreadableError.
         """
         published = self._published(project, revision)
         key = decide(published.snapshot, attributes), manifest_expiry(self._now())

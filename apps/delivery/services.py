@@ -5,7 +5,8 @@ from __future__ import annotations
 from django.db import transaction
 
 from apps.delivery.models import DeliveryState, Deployment, DeploymentRevision, SignedRoot
-from apps.delivery.signing import UnreadableKeysError, replace_keys, signing_state
+from apps.delivery.signing import replace_keys, signing_state
+from apps.encryption import UnreadableError
 from apps.errors import Refused
 from apps.models.models import ModelVersion, RegisteredModel
 from apps.projects.access import Access
@@ -86,7 +87,7 @@ def rotate_keys(*, access: Access) -> SignedRoot:
         state = _next_revision(access)
         try:
             root = replace_keys(state)
-        except UnreadableKeysError as error:
+        except UnreadableError as error:
             raise Refused("signing_keys_unreadable", str(error), status=503) from error
         record(access, "signing_keys.rotated", access.project, root=root.number)
     return root

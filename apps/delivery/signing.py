@@ -5,34 +5,27 @@ docs/adr/signed-manifests.md says which parts of TUF are used and why.
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, cast
 
-from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
-from django.conf import settings
 from django.db import transaction
-from django.utils.encoding import force_bytes
 from securesystemslib.signer import CryptoSigner  # type: ignore[attr-defined]
 from tuf.api.metadata import Metadata, Root, TargetFile, Targets  # type: ignore[attr-defined]
 
 from apps.delivery.models import DeliveryState, SignedRoot
+from apps.encryption import decrypt, encrypt
 from apps.projects.models import Project
 
+# What the private keys are encrypted for, see apps/encryption.py.
+PURPOSE = "bantam.delivery.signing-keys"
 # The root key lives beside the targets key, so an early expiry would protect nothing and would end every device that
 # was offline for long; keys are exchanged by rotation instead.
 ROOT_LIFETIME = timedelta(days=3650)
 MANIFEST_LIFETIME = timedelta(days=7)
-
-
-class UnreadableKeysError(RuntimeError):
-    """The stored private keys were encrypted with another SECRET_KEY than this server's."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +39,7 @@ class SigningKeys:
 
     @classmethod
     def of(cls, state: DeliveryState) -> SigningKeys:
-        """Raises UnreadableKeysError."""
+        """Raises UnreadableError."""
         return cls(_decrypt(state.root_key), _decrypt(state.targets_key))
 
 
@@ -56,8 +49,8 @@ def signing_state(project: Project) -> DeliveryState:
     if state is not None:
         return state
     with transaction.atomic():
-        # The project's row is the lock: of two first uses at one moment, the second finds what the first made. Rows that
-        # refer to the project may be made meanwhile: another publisher, which holds the state by then, does so.
+        # The project's row is the lock: of two first uses at one moment, the second finds what the first made. Rows
+        # that refer to the project may be made meanwhile: another publisher, which holds the state by then, does so.
         Project.across_tenants.select_for_update(no_key=True).get(pk=project.pk)
         state = DeliveryState.objects.for_project(project).first()
         if state is None:
@@ -72,7 +65,7 @@ def signing_state(project: Project) -> DeliveryState:
 def replace_keys(state: DeliveryState) -> SignedRoot:
     """Make new keys and the next root, signed by the old and the new root key. The caller holds the row's lock.
 
-    Raises UnreadableKeysError.
+    Raises UnreadableError.
     """
     old, new = SigningKeys.of(state), SigningKeys.generate()
     newest = SignedRoot.objects.for_project(state.project).order_by("-number").values_list("number", flat=True)[0]
@@ -133,26 +126,10 @@ def _store_root(project: Project, root: Metadata[Root]) -> SignedRoot:
 # --- Private keys at rest --------------------------------------------------------------------------------------------
 
 
-def _cipher() -> MultiFernet:
-    secrets = [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]
-    return MultiFernet([Fernet(_derived_key(secret)) for secret in secrets])
-
-
-def _derived_key(secret: str | bytes) -> bytes:
-    derivation = HKDF(algorithm=SHA256(), length=32, salt=None, info=b"bantam.delivery.signing-keys")
-    return base64.urlsafe_b64encode(derivation.derive(force_bytes(secret)))
-
-
 def _encrypt(signer: CryptoSigner) -> bytes:
-    return _cipher().encrypt(signer.private_bytes)
+    return encrypt(PURPOSE, signer.private_bytes)
 
 
 def _decrypt(stored: bytes | memoryview) -> CryptoSigner:
-    try:
-        pem = _cipher().decrypt(bytes(stored))
-    except InvalidToken:
-        raise UnreadableKeysError(
-            "The project's signing keys can't be decrypted: they were stored under another SECRET_KEY. Start the "
-            "server with that key, or put it into SECRET_KEY_FALLBACKS."
-        ) from None
+    pem = decrypt(PURPOSE, stored)
     return CryptoSigner(cast(Ed25519PrivateKey, load_pem_private_key(pem, password=None)))

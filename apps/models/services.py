@@ -231,9 +231,7 @@ def _wait_for(version: ModelVersion, job: Job) -> Job:
 
 def _next_number(model: RegisteredModel) -> int:
     """Numbers have no gap and none comes twice: the model's row is locked until the version is there."""
-    locked: RegisteredModel = RegisteredModel.across_tenants.select_for_update(no_key=True).get(
-        pk=model.pk
-    )
+    locked: RegisteredModel = RegisteredModel.across_tenants.select_for_update(no_key=True).get(pk=model.pk)
     newest: int | None = ModelVersion.across_tenants.filter(model=model).aggregate(newest=Max("number"))["newest"]
     locked.last_number = max(locked.last_number, newest or 0) + 1
     locked.save(update_fields=["last_number"])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
 
 from apps.accounts.models import Organization, User
 
@@ -63,6 +65,22 @@ def test_admin_never_shows_a_keys_hash(operator, project, server_key):
     content = operator.get(f"/admin/projects/apikey/{key.pk}/change/").content.decode()
     assert "sk_sssss" in content
     assert key.secret_hash not in content
+
+
+@pytest.mark.parametrize("model", ["account/emailaddress", "mfa/authenticator"])
+def test_addresses_and_second_factors_are_looked_at_only(operator, owner, model):
+    row = (
+        EmailAddress.objects.create(user=owner, email=owner.email, primary=True)
+        if model == "account/emailaddress"
+        else Authenticator.objects.create(user=owner, type="totp", data={"secret": "what-makes-the-codes"})
+    )
+    assert owner.email in operator.get(f"/admin/{model}/?q={owner.email}").content.decode()
+    content = operator.get(f"/admin/{model}/{row.pk}/change/").content.decode()
+    assert owner.email in content
+    assert "what-makes-the-codes" not in content
+    assert "<textarea" not in content
+    assert operator.get(f"/admin/{model}/add/").status_code == 403
+    assert operator.post(f"/admin/{model}/{row.pk}/change/", {"verified": "on"}).status_code == 403
 
 
 def test_search_over_tenants(operator, project, server_key):

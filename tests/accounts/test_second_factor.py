@@ -9,6 +9,7 @@ from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value, yield_
 from django.core.cache import cache
 from django.test import Client
 
+from apps.encryption import UnreadableError
 from tests.conftest import PASSWORD
 
 pytestmark = pytest.mark.django_db
@@ -93,6 +94,34 @@ def test_recovery_code_works_once(client, secret):
         sign_in(client)
         response = client.post("/accounts/2fa/authenticate/", {"code": code}, follow=True)
         assert response.request["PATH_INFO"] == expected
+
+
+def give_code(client: Client, code: str):
+    client.post("/accounts/logout/")
+    sign_in(client)
+    cache.clear()  # a code works once, and this one may have switched the second factor on
+    return client.post("/accounts/2fa/authenticate/", {"code": code}, follow=True)
+
+
+def test_neither_the_secret_nor_the_seed_of_the_codes_is_stored_readable(secret):
+    stored = {row.type: row.data for row in Authenticator.objects.all()}
+    assert secret not in str(stored)
+    for token in (stored["totp"]["secret"], stored["recovery_codes"]["seed"]):
+        assert token.startswith("gAAAA")  # a Fernet token
+
+
+def test_codes_work_on_after_the_secret_key_was_changed(client, secret, settings):
+    settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = "another" * 10, [settings.SECRET_KEY]
+    for code in (code_of(secret), recovery_code()):
+        assert give_code(client, code).redirect_chain[-1][0] == "/"
+
+
+def test_without_the_former_secret_key_nobody_gets_in_and_the_log_says_what_to_do(client, secret, settings):
+    """Letting somebody in with the password alone would take their second factor away unasked."""
+    settings.SECRET_KEY = "another" * 10
+    with pytest.raises(UnreadableError, match="SECRET_KEY_FALLBACKS"):
+        give_code(client, code_of(secret))
+    assert client.get("/").status_code == 302
 
 
 def test_switching_off_is_told_by_mail(client, secret, mailoutbox):

@@ -43,7 +43,7 @@ def one_row_of_everything(db, operator, tmp_path, settings) -> None:
     make_world("ours")
     user = User.objects.get(email="operator@example.com")
     EmailAddress.objects.create(user=user, email=user.email)
-    Authenticator.objects.create(user=user, type=Authenticator.Type.TOTP, data={"secret": "x"})
+    Authenticator.objects.create(user=user, type=Authenticator.Type.TOTP, data={"secret": "never-to-be-shown"})
     OrmQ.objects.create(key="bantam", payload=SignedPackage.dumps({"id": "1", "name": "n", "func": "f"}), lock=None)
     Schedule.objects.create(func="apps.jobs.sweep", schedule_type=Schedule.DAILY)
     for number, success in enumerate((True, False)):

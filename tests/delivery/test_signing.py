@@ -10,12 +10,12 @@ from apps.delivery.models import DeliveryState, SignedRoot
 from apps.delivery.services import rotate_keys
 from apps.delivery.signing import (
     SigningKeys,
-    UnreadableKeysError,
     manifest_expiry,
     replace_keys,
     sign_manifest,
     signing_state,
 )
+from apps.encryption import UnreadableError
 from apps.projects.models import AuditEntry
 from tests.delivery.threads import at_once
 
@@ -74,7 +74,7 @@ def test_private_keys_are_not_stored_readable(project):
 def test_another_secret_key_can_not_read_them_and_says_so(project, settings):
     state = signing_state(project)
     settings.SECRET_KEY = "another" * 10
-    with pytest.raises(UnreadableKeysError, match="SECRET_KEY"):
+    with pytest.raises(UnreadableError, match="SECRET_KEY"):
         SigningKeys.of(state)
 
 
@@ -110,7 +110,7 @@ def test_a_root_that_skips_one_is_not_trusted(project, access):
 def test_a_rotation_without_the_old_key_changes_nothing(project, settings):
     state = signing_state(project)
     settings.SECRET_KEY = "another" * 10
-    with pytest.raises(UnreadableKeysError):
+    with pytest.raises(UnreadableError):
         replace_keys(state)
     assert SignedRoot.objects.for_project(project).count() == 1
 
