@@ -207,7 +207,7 @@ def publish_one() -> None:
 
     user = User.objects.create_user("bench@example.com")
     organization = Organization.objects.create(name="Bench", slug="bench", quota_bytes=2**30)
-    Membership.objects.create(organization=organization, user=user, role=Role.OWNER)
+    Membership.across_tenants.create(organization=organization, user=user, role=Role.OWNER)
     project = Project.across_tenants.create(organization=organization, name="Bench", slug="bench")
     ApiKey.across_tenants.create(project=project, name="device", kind="device", secret_hash=hash_secret(KEY))
     model = RegisteredModel.across_tenants.create(project=project, name="Digits", slug="digits")

@@ -45,7 +45,7 @@ def member(make_user, organization) -> Callable[[Role], User]:
 
     def make(role: Role) -> User:
         user = make_user(role.value)
-        Membership.objects.create(organization=organization, user=user, role=role)
+        Membership.across_tenants.create(organization=organization, user=user, role=role)
         return user
 
     return make
@@ -71,7 +71,7 @@ def stranger(make_user) -> User:
     """Somebody with an account and an organization of their own, but no part in `organization`."""
     user = make_user("stranger")
     other = Organization.objects.create(name="Other", slug="other", quota_bytes=2**30)
-    Membership.objects.create(organization=other, user=user, role=Role.OWNER)
+    Membership.across_tenants.create(organization=other, user=user, role=Role.OWNER)
     return user
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from django.conf import settings
 from django.contrib.auth.models import AbstractUser, BaseUserManager
@@ -10,6 +10,8 @@ from django.db import models
 from django.db.models.functions import Lower
 from django.utils import timezone
 from uuid_utils.compat import uuid7
+
+from apps.accounts.tenancy import OrganizationOwnedManager, OrganizationOwnedQuerySet
 
 
 class UserManager(BaseUserManager["User"]):
@@ -96,6 +98,11 @@ class Membership(models.Model):
     role = models.CharField(max_length=10, choices=Role)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
+    objects: ClassVar[OrganizationOwnedManager[Membership]] = OrganizationOwnedManager.from_queryset(  # type: ignore[assignment]
+        OrganizationOwnedQuerySet["Membership"]
+    )()
+    across_tenants: ClassVar[Any] = OrganizationOwnedQuerySet.as_manager()
+
     class Meta:
         constraints = [models.UniqueConstraint(fields=["organization", "user"], name="membership_once_per_user")]
 
@@ -103,8 +110,8 @@ class Membership(models.Model):
         return f"{self.user} is {self.role} of {self.organization}"
 
 
-class InvitationQuerySet(models.QuerySet["Invitation"]):
-    def open(self) -> InvitationQuerySet:
+class InvitationQuerySet(OrganizationOwnedQuerySet["Invitation"]):
+    def open(self) -> Self:
         return self.filter(accepted_at=None, revoked_at=None, expires_at__gt=timezone.now())
 
 
@@ -122,7 +129,10 @@ class Invitation(models.Model):
     accepted_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
 
-    objects = InvitationQuerySet.as_manager()
+    objects: ClassVar[OrganizationOwnedManager[Invitation]] = OrganizationOwnedManager.from_queryset(  # type: ignore[assignment]
+        InvitationQuerySet
+    )()
+    across_tenants: ClassVar[Any] = InvitationQuerySet.as_manager()
 
     class Meta:
         constraints = [

@@ -12,7 +12,7 @@ from django.db.models.functions import Coalesce, Lower
 from django.urls import reverse
 from django.utils import timezone
 
-from apps.accounts.models import Invitation, Membership, User
+from apps.accounts.models import Invitation, User
 from apps.analytics.models import Event
 from apps.datasets.models import DatasetVersion
 from apps.delivery.models import Deployment, Installation
@@ -29,14 +29,13 @@ def organizations_of(user: User) -> dict[str, Any]:
         model_count=_count_of(RegisteredModel.across_tenants), device_count=_count_of(Installation.across_tenants)
     )
     memberships = (
-        Membership.objects.filter(user=user)
-        .select_related("organization")
+        user.memberships.select_related("organization")
         .prefetch_related(Prefetch("organization__projects", projects.order_by("name")))
         .order_by("organization__name")
     )
     # Whoever has not confirmed an address may have typed somebody else's.
     confirmed = EmailAddress.objects.filter(user=user, verified=True).annotate(address=Lower("email")).values("address")
-    invitations = Invitation.objects.open().annotate(address=Lower("email")).filter(address__in=confirmed)
+    invitations = Invitation.across_tenants.open().annotate(address=Lower("email")).filter(address__in=confirmed)
     return {"memberships": memberships, "invitations": invitations.select_related("organization")}
 
 

@@ -86,9 +86,7 @@ def enter_organization(actor: Actor, slug: str, *, needs: Role = Role.VIEWER) ->
     """Grant `actor` the organization `slug`. Raises Http404 to a stranger or a key, PermissionDenied to a low role."""
     membership = None
     if isinstance(actor, User):
-        membership = (
-            Membership.objects.select_related("organization").filter(user=actor, organization__slug=slug).first()
-        )
+        membership = actor.memberships.select_related("organization").filter(organization__slug=slug).first()
     if membership is None:
         raise Http404("No such organization.")
     access = Access(actor, membership.organization, Role(membership.role))
@@ -108,9 +106,7 @@ def enter_project(actor: Actor, *, needs: Role = Role.VIEWER, scope: Scope | Non
     else:
         project = projects.filter(organization__memberships__user=actor, **where).first()
         role = (
-            Role(
-                Membership.objects.values_list("role", flat=True).get(user=actor, organization=project.organization_id)
-            )
+            Role(actor.memberships.values_list("role", flat=True).get(organization=project.organization_id))
             if project is not None
             else None
         )
@@ -123,11 +119,7 @@ def enter_project(actor: Actor, *, needs: Role = Role.VIEWER, scope: Scope | Non
 
 def get_member(access: Access, member: UUID) -> Membership:
     """The membership `member` of the organization, or Http404."""
-    row = (
-        Membership.objects.select_related("user", "organization")
-        .filter(organization=access.organization, pk=member)
-        .first()
-    )
+    row = access.organization.memberships.select_related("user", "organization").filter(pk=member).first()
     if row is None:
         raise Http404("No member with this id in this organization.")
     return row

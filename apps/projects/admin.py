@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
-from django.http import HttpRequest
 
 from apps.accounts.admin import ViewOnlyAdmin
 from apps.projects.models import ApiKey, AuditEntry, Project
@@ -19,11 +18,6 @@ class TenantAdmin(ViewOnlyAdmin):
     """
 
     list_select_related: Any = ("project__organization",)
-
-    def get_queryset(self, request: HttpRequest) -> Any:
-        rows = self.model.across_tenants.get_queryset()
-        ordering = self.get_ordering(request)
-        return rows.order_by(*ordering) if ordering else rows
 
 
 @admin.register(Project)

@@ -37,7 +37,7 @@ def record_for(
     """The same where no access was granted yet, such as the making of an organization. Without `user` and key, the
     platform itself did it.
     """
-    return AuditEntry.objects.create(
+    return AuditEntry.across_tenants.create(
         organization=organization,
         project=project,
         user=user,

@@ -10,6 +10,7 @@ from django.utils import timezone
 from uuid_utils.compat import uuid7
 
 from apps.accounts.models import Organization
+from apps.accounts.tenancy import OrganizationOwnedManager, OrganizationOwnedQuerySet
 from apps.projects.tenancy import TenantManager, TenantOwned, TenantQuerySet
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ class ApiKey(TenantOwned):
         return f"{self.name} ({self.prefix}…)"
 
 
-class AuditEntryQuerySet(models.QuerySet["AuditEntry"]):
+class AuditEntryQuerySet(OrganizationOwnedQuerySet["AuditEntry"]):
     def for_page(self) -> Self:
         return self.select_related("user", "api_key", "project").order_by("-id")
 
@@ -142,7 +143,10 @@ class AuditEntry(models.Model):
     details = models.JSONField(default=dict)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
-    objects = AuditEntryQuerySet.as_manager()
+    objects: ClassVar[OrganizationOwnedManager[AuditEntry]] = OrganizationOwnedManager.from_queryset(  # type: ignore[assignment]
+        AuditEntryQuerySet
+    )()
+    across_tenants: ClassVar[Any] = AuditEntryQuerySet.as_manager()
 
     class Meta:
         ordering = ["-id"]

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 from django.db import models
 from uuid_utils.compat import uuid7
 
+from apps.accounts.tenancy import OrganizationOwnedManager
+
 if TYPE_CHECKING:
     from apps.accounts.models import Organization
     from apps.projects.models import Project
@@ -14,12 +16,8 @@ if TYPE_CHECKING:
 M = TypeVar("M", bound=models.Model)
 
 
-class UnscopedQuery(RuntimeError):  # noqa: N818  (reads as what happened)
-    """A query over the rows of every tenant was built where only one tenant's rows may be seen."""
-
-
 class TenantQuerySet(models.QuerySet[M]):
-    """Base of every tenant-owned model's QuerySet. `tenant_path` leads from a row to its organization's project."""
+    """Base of every project-owned model's QuerySet."""
 
     def for_project(self, project: Project) -> Self:
         return self.filter(project=project)
@@ -28,30 +26,13 @@ class TenantQuerySet(models.QuerySet[M]):
         return self.filter(project__organization=organization)
 
 
-class TenantManager(models.Manager[M]):
-    """`Model.objects`: gives `for_project(…)` and `for_organization(…)` only, and refuses everything else.
+class TenantManager(OrganizationOwnedManager[M]):
+    """`Model.objects`: gives `for_project(…)` and `for_organization(…)` only, and refuses everything else."""
 
-    Managers that Django makes for a relation (`project.datasets`) are scoped by the row they hang on, and work. Code
-    that must see all tenants (operators' admin, the job runner) says so: `Model.across_tenants`.
-    """
-
-    def get_queryset(self) -> models.QuerySet[M]:
-        if getattr(self, "instance", None) is None:
-            name = self.model.__name__
-            raise UnscopedQuery(
-                f"{name}.objects was queried without a tenant. Use {name}.objects.for_project(project), the access "
-                f"door (apps/projects/access.py), or, for work over all tenants, {name}.across_tenants."
-            )
-        return super().get_queryset()
+    ways = ("for_project(project)", "for_organization(organization)")
 
     def for_project(self, project: Project) -> Any:
         return self._all().for_project(project)
-
-    def for_organization(self, organization: Organization) -> Any:
-        return self._all().for_organization(organization)
-
-    def _all(self) -> Any:
-        return super().get_queryset()
 
 
 class TenantOwned(models.Model):

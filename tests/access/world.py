@@ -51,7 +51,7 @@ def make_world(slug: str) -> World:
     project = Project.across_tenants.create(organization=organization, name=f"{slug} reader", slug=f"{slug}-reader")
     access = Access(people[Role.OWNER], organization, Role.OWNER, project)
     token = f"token-of-{slug}"
-    invitation = Invitation.objects.create(
+    invitation = Invitation.across_tenants.create(
         organization=organization,
         email=f"invited@{slug}.example",
         role=Role.VIEWER,
@@ -117,7 +117,7 @@ def make_world(slug: str) -> World:
 
 def _member(organization: Organization, role: Role) -> User:
     user = User.objects.create(email=f"{role.value}@{organization.slug}.example", password="!")
-    Membership.objects.create(organization=organization, user=user, role=role)
+    Membership.across_tenants.create(organization=organization, user=user, role=role)
     return user
 
 

@@ -24,12 +24,18 @@ def helper(make_user, page_of):
 
 def test_operator_changes_name_and_quota_but_not_the_address(operator, organization):
     url = f"/admin/accounts/organization/{organization.pk}/change/"
-    inlines = {"memberships-TOTAL_FORMS": 0, "memberships-INITIAL_FORMS": 0}
-    form = {"name": "Acme Inc", "quota_bytes": 5, "slug": "other", "used_bytes": 7, **inlines}
+    form = {"name": "Acme Inc", "quota_bytes": 5, "slug": "other", "used_bytes": 7}
     assert operator.post(url, form).status_code == 302
     organization.refresh_from_db()
     assert (organization.name, organization.quota_bytes) == ("Acme Inc", 5)
     assert (organization.slug, organization.used_bytes) == ("acme", 0)
+
+
+def test_a_persons_and_an_organizations_page_list_the_memberships(operator, owner, organization):
+    for path in (f"user/{owner.pk}", f"organization/{organization.pk}"):
+        content = operator.get(f"/admin/accounts/{path}/change/").content.decode()
+        assert f"/admin/accounts/membership/{owner.memberships.get().pk}/change/" in content
+        assert "owner@example.com is owner of Acme" in content
 
 
 def test_organizations_are_neither_made_nor_deleted_in_the_admin(operator, organization):
@@ -41,9 +47,8 @@ def test_organizations_are_neither_made_nor_deleted_in_the_admin(operator, organ
 def test_operator_adds_a_person_and_changes_their_password(operator):
     password = "a-password-of-an-operator"
     form = {"email": "new@example.com", "usable_password": "true", "password1": password, "password2": password}
-    inlines = {"memberships-TOTAL_FORMS": 0, "memberships-INITIAL_FORMS": 0}
     assert operator.get("/admin/accounts/user/add/").status_code == 200
-    assert operator.post("/admin/accounts/user/add/", {**form, **inlines}).status_code == 302
+    assert operator.post("/admin/accounts/user/add/", form).status_code == 302
     person = User.objects.get(email="new@example.com")
     assert person.check_password(password)
     assert operator.get(f"/admin/accounts/user/{person.pk}/change/").status_code == 200

@@ -34,7 +34,7 @@ def test_member_sees_only_their_own_organizations(owner, project, stranger, page
 def test_invited_person_is_told_about_it(make_user, organization, page_of):
     user = make_user("invited")
     address = EmailAddress.objects.create(user=user, email=user.email, primary=True, verified=False)
-    Invitation.objects.create(
+    Invitation.across_tenants.create(
         organization=organization,
         email="Invited@example.com",
         role=Role.VIEWER,
@@ -52,7 +52,7 @@ def test_number_of_queries_does_not_grow(owner, organization, page_of, django_as
     client = page_of(owner)
     for index in range(5):
         other = Organization.objects.create(name=f"Org {index}", slug=f"org-{index}", quota_bytes=1)
-        Membership.objects.create(organization=other, user=owner, role=Role.OWNER)
+        Membership.across_tenants.create(organization=other, user=owner, role=Role.OWNER)
         for number in range(3):
             Project.across_tenants.create(organization=other, name=f"P{number}", slug=f"p{number}")
     with django_assert_num_queries(5):  # session, user, memberships, projects, invitations

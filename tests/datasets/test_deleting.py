@@ -55,7 +55,7 @@ def test_a_version_goes_with_its_files(access, ready, project, django_capture_on
     with django_capture_on_commit_callbacks(execute=True):
         services.delete_version(access=access, version=ready)
     assert (used(), stored_keys(project), DatasetVersion.across_tenants.count()) == (0, [], 0)
-    entry = AuditEntry.objects.get(action="dataset_version.deleted")
+    entry = AuditEntry.across_tenants.get(action="dataset_version.deleted")
     assert (entry.target, entry.details["bytes"]) == ("Digits v1", 5)
 
 
@@ -80,7 +80,7 @@ def test_a_version_that_a_model_learned_from_stays(access, ready, project, page_
     with pytest.raises(Refused, match="Digits v1 stays, because it is known what was learned from it: model version"):
         services.delete_version(access=access, version=ready)
     assert (used(), len(stored_keys(project))) == (5, 1)
-    assert not AuditEntry.objects.filter(action="dataset_version.deleted").exists()
+    assert not AuditEntry.across_tenants.filter(action="dataset_version.deleted").exists()
     response = page_of(developer).post(page_of_version(ready) + "delete/", follow=True)
     assert "Digits v1 stays" in response.content.decode()
 

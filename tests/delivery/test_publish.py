@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
 from apps.delivery.models import DeliveryState, Deployment, DeploymentRevision
@@ -21,7 +23,7 @@ def test_the_first_version_makes_the_deployment(access, developer, model, versio
     deployment = Deployment.objects.for_project(access.project).get()
     assert deployment.current == revision
     assert (revision.number, revision.version, revision.note, revision.created_by) == (1, version, "first", developer)
-    entry = AuditEntry.objects.get(action="deployment.published")
+    entry = AuditEntry.across_tenants.get(action="deployment.published")
     assert (entry.user, entry.target) == (developer, "Digits v1")
     assert entry.details == {"revision": 1, "note": "first", "configuration": 2}
 
@@ -43,10 +45,10 @@ def test_deployments_of_two_models_count_their_own_revisions(access, project, mo
 
 
 def refused(access, model, version, **more) -> Refused:
-    before = AuditEntry.objects.count(), DeploymentRevision.across_tenants.count()
+    before = AuditEntry.across_tenants.count(), DeploymentRevision.across_tenants.count()
     with pytest.raises(Refused) as caught:
         publish(access=access, model=model, version=version, **more)
-    assert (AuditEntry.objects.count(), DeploymentRevision.across_tenants.count()) == before
+    assert (AuditEntry.across_tenants.count(), DeploymentRevision.across_tenants.count()) == before
     return caught.value
 
 
@@ -125,13 +127,16 @@ def test_publishers_at_the_same_moment_take_turns(developer, project, model):
     assert revision_of(project) == 1 + len(versions)
 
 
+def publish_version(access, version):
+    publish(access=access, model=version.model, version=version)
+
+
 @pytest.mark.django_db(transaction=True)
 def test_first_publishers_of_a_project_at_the_same_moment_take_turns(developer, project):
     for number in range(6):  # of the ways in which they can meet at the keys that the first one makes, most are rare
         fresh = Project.across_tenants.create(
             organization=project.organization, name=f"Fresh {number}", slug=f"fresh-{number}"
         )
-        access = access_of(developer, fresh)
         versions = [make_version(make_model(fresh, slug)) for slug in ("letters", "sounds", "words", "signs")]
-        at_once(lambda version, access=access: publish(access=access, model=version.model, version=version), versions)
+        at_once(partial(publish_version, access_of(developer, fresh)), versions)
         assert revision_of(fresh) == 1 + len(versions)

@@ -27,7 +27,7 @@ def test_it_publishes_the_older_version_as_a_new_revision(access, first, second,
     first.deployment.refresh_from_db()
     assert first.deployment.current == new
     assert DeliveryState.objects.for_project(access.project).get().revision == before + 1
-    entry = AuditEntry.objects.get(action="deployment.rolled_back")
+    entry = AuditEntry.across_tenants.get(action="deployment.rolled_back")
     assert entry.details == {"revision": 3, "to": 1, "note": "wrong on 3", "configuration": before + 1}
 
 

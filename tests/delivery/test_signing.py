@@ -95,7 +95,7 @@ def test_a_rotation_is_signed_by_the_old_and_the_new_root_key(project, access):
     assert after.revision == before.revision + 1
     assert SigningKeys.of(after).targets.public_key.keyid in second.signed.roles[Targets.type].keyids
     assert old.targets.public_key.keyid not in second.signed.keys
-    entry = AuditEntry.objects.get(action="signing_keys.rotated")
+    entry = AuditEntry.across_tenants.get(action="signing_keys.rotated")
     assert entry.details == {"root": 2}
 
 

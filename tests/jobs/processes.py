@@ -35,7 +35,7 @@ from django.test import Client
 organization = Organization.objects.create(name="Acme", slug="acme", quota_bytes=2**30)
 project = Project.across_tenants.create(organization=organization, name="Reader", slug="reader")
 user = User.objects.create_user("owner@example.com", None)
-Membership.objects.create(organization=organization, user=user, role=Role.OWNER)
+Membership.across_tenants.create(organization=organization, user=user, role=Role.OWNER)
 secret = "sk_" + "s" * 40
 ApiKey.across_tenants.create(project=project, name="key", kind="server", prefix=secret[:11],
     secret_hash=hash_secret(secret), scopes=list(Scope.values))

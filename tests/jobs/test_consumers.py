@@ -126,7 +126,7 @@ async def test_who_leaves_the_organization_stops_seeing_its_jobs(job, viewer, co
     monkeypatch.setattr(consumers, "CHECK_ACCESS_S", 0.0)
     socket = await connect(job, viewer)
     await heard(socket, "queued")
-    await database_sync_to_async(Membership.objects.filter(user=viewer).delete)()
+    await database_sync_to_async(Membership.across_tenants.filter(user=viewer).delete)()
     assert await socket.close_code() == 4404
 
 

@@ -32,7 +32,7 @@ def run(job: Job) -> Job:
 
 
 def rows_made(action: str = "test.accepted") -> int:
-    return AuditEntry.objects.filter(action=action).count()
+    return AuditEntry.across_tenants.filter(action=action).count()
 
 
 def is_alive(pid: int) -> bool:
@@ -289,7 +289,7 @@ class TestLostLeases:
         job = run(make_job(RESULT))
         assert (job.state, job.result, job.fencing_token) == ("succeeded", {"answer": 42}, 2)
         assert stored_files(job) == ["2/result.json"]
-        assert AuditEntry.objects.get(action="test.accepted").details == {"token": 2}
+        assert AuditEntry.across_tenants.get(action="test.accepted").details == {"token": 2}
         assert [data["state"] for kind, data in story(job) if kind == "state"] == [
             "queued", "running", "queued", "running", "succeeded",
         ]  # fmt: skip

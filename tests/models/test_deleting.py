@@ -28,7 +28,7 @@ def test_trained_version_goes_with_its_files_and_its_share_of_the_quota(
     assert not storage().exists(key)
     organization.refresh_from_db()
     assert organization.used_bytes == 0
-    assert AuditEntry.objects.get(action="version.deleted").details["files"]
+    assert AuditEntry.across_tenants.get(action="version.deleted").details["files"]
 
 
 def test_uploaded_version_takes_its_upload_along_and_its_number_is_not_given_out_again(
@@ -52,7 +52,7 @@ def test_version_that_was_deployed_stays(access, model, make_version):
     with pytest.raises(Refused, match="it was deployed"):
         delete_version(access=access, version=version)
     assert ModelVersion.across_tenants.filter(pk=version.pk).exists()
-    assert not AuditEntry.objects.filter(action="version.deleted").exists()
+    assert not AuditEntry.across_tenants.filter(action="version.deleted").exists()
 
 
 def test_model_is_deleted_when_it_has_no_versions(access, model, make_version):

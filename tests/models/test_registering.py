@@ -11,7 +11,7 @@ from apps.projects.models import AuditEntry
 def test_short_name_is_made_of_the_name_and_the_change_is_recorded(access):
     model = register_model(access=access, name="  Digit Reader ", description="Reads digits")
     assert (model.name, model.slug, model.description) == ("Digit Reader", "digit-reader", "Reads digits")
-    entry = AuditEntry.objects.get(action="model.registered")
+    entry = AuditEntry.across_tenants.get(action="model.registered")
     assert (entry.user, entry.target_id, entry.details) == (access.user, str(model.pk), {"slug": "digit-reader"})
 
 
@@ -37,7 +37,7 @@ def test_taken_short_name_is_refused_and_nothing_is_recorded(access, model):
     with pytest.raises(Refused, match="'pets'") as caught:
         register_model(access=access, name="Pets")
     assert (caught.value.code, caught.value.status) == ("slug_taken", 409)
-    assert not AuditEntry.objects.exists()
+    assert not AuditEntry.across_tenants.exists()
 
 
 def test_same_short_name_is_free_in_another_project(access, model, organization):

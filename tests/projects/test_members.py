@@ -28,7 +28,7 @@ def membership(organization, make_user):
     """`membership(Role.VIEWER)` → the membership of somebody else with that role."""
 
     def make(role: Role) -> Membership:
-        return Membership.objects.create(organization=organization, user=make_user(f"other-{role}"), role=role)
+        return Membership.across_tenants.create(organization=organization, user=make_user(f"other-{role}"), role=role)
 
     return make
 
@@ -94,7 +94,7 @@ def test_owners_who_leave_at_the_same_moment_do_not_leave_an_organization_withou
     """The check and the deletion of each wait for the other's."""
     owners = [make_user(f"owner-{number}") for number in range(4)]
     for user in owners:
-        Membership.objects.create(organization=organization, user=user, role=Role.OWNER)
+        Membership.across_tenants.create(organization=organization, user=user, role=Role.OWNER)
     start, refused = threading.Barrier(len(owners)), []
 
     def leave(access: Access) -> None:
@@ -140,7 +140,7 @@ def test_page_makes_the_same_queries_for_any_number_of_members(
     with django_assert_num_queries(5):
         page.get("/o/acme/members/")
     for number in range(5):
-        Membership.objects.create(organization=organization, user=make_user(f"u{number}"), role=Role.VIEWER)
+        Membership.across_tenants.create(organization=organization, user=make_user(f"u{number}"), role=Role.VIEWER)
     with django_assert_num_queries(5):
         page.get("/o/acme/members/")
 

@@ -7,18 +7,25 @@ from uuid import uuid4
 import pytest
 from django.apps import apps
 
-from apps.projects.models import ApiKey, Project
-from apps.projects.tenancy import TenantManager, TenantOwned, UnscopedQuery
+from apps.accounts.models import Organization
+from apps.accounts.tenancy import OrganizationOwnedManager, UnscopedQuery
+from apps.projects.models import ApiKey, AuditEntry, Project
+from apps.projects.tenancy import TenantManager, TenantOwned
+from tests.access.world import make_world
 
-WITHOUT_REFUSAL = {
-    "AuditEntry": "belongs to the organization, outlives its project, and is read through the access door only",
-}
-OF_A_PROJECT = [
-    model
-    for model in apps.get_models()
-    if any(field.concrete and field.related_model is Project for field in model._meta.get_fields())
-]
-TENANT_OWNED = [model for model in OF_A_PROJECT if model.__name__ not in WITHOUT_REFUSAL]
+
+def models_with_a_foreign_key_to(tenant):
+    return [
+        model
+        for model in apps.get_models()
+        if any(field.concrete and field.related_model is tenant for field in model._meta.get_fields())
+    ]
+
+
+OF_AN_ORGANIZATION = models_with_a_foreign_key_to(Organization)
+# An audit entry is the organization's: it outlives the project that it may name.
+OF_A_PROJECT = [model for model in models_with_a_foreign_key_to(Project) if model is not AuditEntry]
+TENANT_OWNED = [*OF_AN_ORGANIZATION, *OF_A_PROJECT]
 UNSCOPED = {
     "all": lambda manager: manager.all(),
     "filter": lambda manager: manager.filter(pk=uuid4()),
@@ -36,25 +43,44 @@ UNSCOPED = {
 pytestmark = pytest.mark.django_db
 
 
-def test_every_row_of_a_project_has_the_manager_that_refuses():
-    """Whatever has a foreign key to Project, or is named above with its reason."""
-    without = {model.__name__ for model in OF_A_PROJECT if not isinstance(model._default_manager, TenantManager)}
-    assert without == set(WITHOUT_REFUSAL)
+def test_every_row_of_a_tenant_has_the_manager_that_refuses():
+    """Whatever has a foreign key to Organization or to Project."""
+    for models, manager in ((OF_AN_ORGANIZATION, OrganizationOwnedManager), (OF_A_PROJECT, TenantManager)):
+        assert [model.__name__ for model in models if not isinstance(model._default_manager, manager)] == []
     assert {model for model in apps.get_models() if issubclass(model, TenantOwned)} <= set(OF_A_PROJECT)
+    assert {model.__name__ for model in OF_AN_ORGANIZATION} == {"Membership", "Invitation", "Project", "AuditEntry"}
 
 
-@pytest.mark.parametrize("model", [Project, *TENANT_OWNED], ids=lambda model: model.__name__)
+@pytest.mark.parametrize("model", TENANT_OWNED, ids=lambda model: model.__name__)
 @pytest.mark.parametrize("way", UNSCOPED)
 def test_unscoped_query_is_refused(model, way: str):
     with pytest.raises(UnscopedQuery, match=rf"{model.__name__}\.objects was queried without a tenant"):
         UNSCOPED[way](model.objects)
 
 
-@pytest.mark.parametrize("model", TENANT_OWNED, ids=lambda model: model.__name__)
-def test_scoped_query_works(model, project):
+@pytest.mark.parametrize("model", OF_A_PROJECT, ids=lambda model: model.__name__)
+def test_rows_of_a_project(model, project):
     assert list(model.objects.for_project(project)) == []
     assert list(model.objects.for_organization(project.organization)) == []
     assert list(model.across_tenants.all()) == []
+
+
+@pytest.mark.parametrize("model", OF_AN_ORGANIZATION, ids=lambda model: model.__name__)
+def test_rows_of_an_organization(model):
+    ours, theirs = make_world("ours"), make_world("theirs")
+    rows = list(model.objects.for_organization(ours.project.organization))
+    assert rows
+    assert {row.organization for row in rows} == {ours.project.organization}
+    assert {row.organization for row in model.across_tenants.all()} == {
+        ours.project.organization,
+        theirs.project.organization,
+    }
+
+
+def test_memberships_of_a_person_and_of_an_organization(owner, stranger, organization):
+    assert [row.user for row in organization.memberships.all()] == [owner]
+    assert [row.organization.slug for row in stranger.memberships.all()] == ["other"]
+    assert list(stranger.memberships.filter(organization=organization)) == []
 
 
 def test_relation_is_scoped_by_the_row_it_hangs_on(project, server_key, stranger):

@@ -35,7 +35,8 @@ class AuditLog(OrganizationAPIView):
     )
     def get(self, request: Request, organization: str) -> Response:
         """Who changed what, newest first."""
-        entries = self.access.organization.audit_entries.for_page().of_action(request.query_params.get("action", ""))
+        entries = AuditEntry.objects.for_organization(self.access.organization).for_page()
+        entries = entries.of_action(request.query_params.get("action", ""))
         if email := request.query_params.get("user"):
             entries = entries.filter(user__email__iexact=email)
         return self.get_paginated_response(AuditEntryOut(self.paginate_queryset(entries), many=True).data)

@@ -53,7 +53,7 @@ class MemberList(OrganizationAPIView):
     @extend_schema(responses=MemberOut(many=True))
     def get(self, request: Request, organization: str) -> Response:
         """Members with their roles, newest first."""
-        members = Membership.objects.filter(organization=self.access.organization).select_related("user")
+        members = self.access.organization.memberships.select_related("user")
         return self.get_paginated_response(MemberOut(self.paginate_queryset(members), many=True).data)
 
 
@@ -86,7 +86,7 @@ class InvitationList(OrganizationAPIView):
     @extend_schema(responses=InvitationOut(many=True))
     def get(self, request: Request, organization: str) -> Response:
         """The invitations that can still be accepted."""
-        page = self.paginate_queryset(self.access.organization.invitations.open())
+        page = self.paginate_queryset(Invitation.objects.for_organization(self.access.organization).open())
         return self.get_paginated_response(InvitationOut(page, many=True).data)
 
     @extend_schema(request=InvitationIn, responses={201: NewInvitationOut})

@@ -8,7 +8,7 @@ from rest_framework.generics import GenericAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.accounts.models import Membership, Organization, Role
+from apps.accounts.models import Organization, Role
 from apps.projects.access import OrganizationAPIView, signed_in_user
 from apps.projects.services.organizations import create_organization, rename_organization
 
@@ -48,7 +48,7 @@ class OrganizationList(GenericAPIView[Organization]):
         """The organizations of the signed-in person, newest first."""
         user = signed_in_user(request)
         page = self.paginate_queryset(Organization.objects.of_user(user))
-        roles = dict(Membership.objects.filter(user=user).values_list("organization_id", "role"))
+        roles = dict(user.memberships.values_list("organization_id", "role"))
         return self.get_paginated_response(OrganizationOut(page, many=True, context={"roles": roles}).data)
 
     @extend_schema(request=OrganizationIn, responses={201: OrganizationOut})

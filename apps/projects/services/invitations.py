@@ -47,17 +47,14 @@ def invite(*, access: Access, email: str, role: Role) -> NewInvitation:
     email = email.strip().lower()
     require_may_touch(access, role)
     organization = Organization.objects.select_for_update().get(pk=access.organization.pk)
-    if Membership.objects.filter(organization=organization, user__email__iexact=email).exists():
+    if organization.memberships.filter(user__email__iexact=email).exists():
         message = f"{email} is a member of {organization} already."
         raise Refused("already_member", message, details=[{"field": "email", "message": message}], status=409)
     now = timezone.now()
-    unanswered = Invitation.objects.filter(
-        organization=organization, email__iexact=email, accepted_at=None, revoked_at=None
-    )
+    unanswered = organization.invitations.filter(email__iexact=email, accepted_at=None, revoked_at=None)
     replaced = unanswered.update(revoked_at=now)
     token = secrets.token_urlsafe(32)
-    invitation = Invitation.objects.create(
-        organization=organization,
+    invitation = organization.invitations.create(
         email=email,
         role=role,
         token_hash=hash_secret(token),
@@ -73,7 +70,11 @@ def invite(*, access: Access, email: str, role: Role) -> NewInvitation:
 @transaction.atomic
 def revoke_invitation(*, access: Access, invitation: Invitation) -> Invitation:
     """The link stops working. Raises Refused("invitation_accepted") once there is a member to remove instead."""
-    invitation = Invitation.objects.select_for_update().select_related("organization").get(pk=invitation.pk)
+    invitation = (
+        access.organization.invitations.select_for_update(of=("self",))
+        .select_related("organization")
+        .get(pk=invitation.pk)
+    )
     if invitation.accepted_at:
         raise Refused("invitation_accepted", f"{invitation.email} has accepted. Remove the member instead.", status=409)
     if not invitation.revoked_at:
@@ -86,7 +87,9 @@ def revoke_invitation(*, access: Access, invitation: Invitation) -> Invitation:
 def find_invitation(token: str) -> Invitation:
     """The open invitation of a link. Raises Http404, or Refused saying why the link doesn't work any more."""
     invitation = (
-        Invitation.objects.select_related("organization", "invited_by").filter(token_hash=hash_secret(token)).first()
+        Invitation.across_tenants.select_related("organization", "invited_by")
+        .filter(token_hash=hash_secret(token))
+        .first()
     )
     if invitation is None:
         raise Http404("No such invitation.")
@@ -116,7 +119,7 @@ def accept_invitation(*, user: User, invitation: Invitation) -> Membership:
     Raises Refused("other_address") if the invitation went to an address that isn't `user`'s, and as `require_open`.
     """
     invitation = (
-        Invitation.objects.select_for_update(of=("self",))
+        invitation.organization.invitations.select_for_update(of=("self",))
         .select_related("organization", "invited_by")
         .get(pk=invitation.pk)
     )
@@ -130,9 +133,7 @@ def accept_invitation(*, user: User, invitation: Invitation) -> Membership:
         )
     invitation.accepted_at = timezone.now()
     invitation.save(update_fields=["accepted_at"])
-    member, joined = Membership.objects.get_or_create(
-        organization=invitation.organization, user=user, defaults={"role": invitation.role}
-    )
+    member, joined = invitation.organization.memberships.get_or_create(user=user, defaults={"role": invitation.role})
     if joined:
         record_for(
             invitation.organization, "member.joined", user, user=user, role=member.role, invited=invitation.email

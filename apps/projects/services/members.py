@@ -47,7 +47,7 @@ def remove_member(*, access: Access, member: Membership) -> None:
 def leave_organization(*, access: Access) -> None:
     """End the actor's own membership. Raises Refused("last_owner")."""
     _lock_members(access)
-    _leave(access, Membership.objects.get(organization=access.organization, user=access.user))
+    _leave(access, access.organization.memberships.get(user=access.user))
 
 
 def require_may_touch(access: Access, *roles: Role) -> None:
@@ -73,7 +73,7 @@ def _lock_members(access: Access) -> None:
 
 
 def _require_another_owner(member: Membership, what: str) -> None:
-    others = Membership.objects.filter(organization=member.organization_id, role=Role.OWNER).exclude(pk=member.pk)
+    others = member.organization.memberships.filter(role=Role.OWNER).exclude(pk=member.pk)
     if not others.exists():
         raise Refused(
             "last_owner",

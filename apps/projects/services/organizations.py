@@ -3,7 +3,7 @@ from __future__ import annotations
 from django.conf import settings
 from django.db import IntegrityError, transaction
 
-from apps.accounts.models import Membership, Organization, Role, User
+from apps.accounts.models import Organization, Role, User
 from apps.projects.access import Access
 from apps.projects.audit import record, record_for
 from apps.projects.services.names import choose_slug, slug_taken, tidy_name
@@ -20,7 +20,7 @@ def create_organization(*, user: User, name: str, slug: str = "") -> Organizatio
             organization = Organization.objects.create(
                 name=tidy_name(name), slug=slug, quota_bytes=settings.DEFAULT_QUOTA_BYTES
             )
-            Membership.objects.create(organization=organization, user=user, role=Role.OWNER)
+            organization.memberships.create(user=user, role=Role.OWNER)
             record_for(organization, "organization.created", organization, user=user, slug=slug)
     except IntegrityError:  # somebody took the same slug in between
         raise slug_taken(slug) from None

@@ -6,6 +6,7 @@ from django.views.decorators.http import require_GET
 
 from apps.projects.access import AccessRequest, organization_page
 from apps.projects.forms import AuditFilterForm
+from apps.projects.models import AuditEntry
 from apps.projects.pages import page_of
 
 
@@ -13,7 +14,7 @@ from apps.projects.pages import page_of
 @require_GET
 def show(request: AccessRequest) -> HttpResponseBase:
     """Who changed what, newest first; `?actor=` and `?action=` narrow it."""
-    entries = request.access.organization.audit_entries
+    entries = AuditEntry.objects.for_organization(request.access.organization)
     form = AuditFilterForm(request.GET, actors=entries.actors(), actions=entries.actions())
     shown = entries.for_page()
     if form.is_valid():

@@ -8,7 +8,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
-from apps.accounts.models import Invitation, Membership, Role
+from apps.accounts.models import Invitation, Role
 from apps.errors import Refused
 from apps.projects.access import Access, AccessRequest, get_invitation, get_member, organization_page
 from apps.projects.forms import InvitationForm, RoleForm
@@ -49,15 +49,13 @@ def _render_members(request: AccessRequest, form: InvitationForm, new: NewInvita
     access = request.access
     can_write = access.allows(Role.ADMIN)
     members = sorted(
-        Membership.objects.filter(organization=access.organization).select_related("user"),
+        access.organization.memberships.select_related("user"),
         key=lambda member: (-Role(member.role).rank, member.user.email),
     )
-    invitations = Invitation.objects.none()
-    if can_write:
-        invitations = access.organization.invitations.open().select_related("invited_by").order_by("-id")
+    invitations = Invitation.objects.for_organization(access.organization).open()
     context = {
         "members": members,
-        "invitations": invitations,
+        "invitations": invitations.select_related("invited_by").order_by("-id") if can_write else (),
         "form": form,
         "new": new,
         "can_write": can_write,
