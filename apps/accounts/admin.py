@@ -1,4 +1,6 @@
-"""Operators' admin of people and organizations."""
+"""Operators' admin: the base of what is looked at only, and what people have. The pages of people and organizations
+themselves are in apps/projects/admin.py, since what is changed there is recorded in the audit log.
+"""
 
 from __future__ import annotations
 
@@ -8,16 +10,14 @@ from typing import Any
 from allauth.account.admin import EmailAddress
 from allauth.mfa.admin import Authenticator
 from django.contrib import admin
-from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString, mark_safe
 from unfold.admin import ModelAdmin
-from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
-from apps.accounts.models import Invitation, Membership, Organization, User
+from apps.accounts.models import Invitation, Membership
 
 # Operators are told apart by `is_staff` and `is_superuser` alone.
 admin.site.unregister(Group)
@@ -58,53 +58,6 @@ def list_of_memberships(memberships: Any) -> SafeString:
     rows = memberships.select_related("user", "organization").order_by("organization__name", "user__email")
     lines = [(reverse("admin:accounts_membership_change", args=[row.pk]), str(row)) for row in rows]
     return format_html_join(mark_safe("<br>"), '<a href="{}">{}</a>', lines) or mark_safe("None")
-
-
-@admin.register(User)
-class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[misc,type-arg]
-    form = UserChangeForm
-    add_form = UserCreationForm
-    change_password_form = AdminPasswordChangeForm
-    ordering = ("email",)
-    list_display = ("email", "first_name", "last_name", "is_active", "is_staff", "last_login", "date_joined")
-    list_filter = ("is_active", "is_staff", "is_superuser")
-    search_fields = ("email", "first_name", "last_name")
-    filter_horizontal = ()
-    readonly_fields = ("last_login", "date_joined", "memberships")
-    fieldsets = (
-        (None, {"fields": ("email", "password", "first_name", "last_name")}),
-        ("May", {"fields": ("is_active", "is_staff", "is_superuser")}),
-        ("Dates", {"fields": ("last_login", "date_joined")}),
-        ("Organizations", {"fields": ("memberships",)}),
-    )
-    add_fieldsets = ((None, {"classes": ("wide",), "fields": ("email", "password1", "password2")}),)
-
-    def memberships(self, user: User) -> SafeString:
-        return list_of_memberships(user.memberships)
-
-    def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
-        """Never: deactivate instead, so that an organization does not lose its last owner unnoticed."""
-        return False
-
-
-@admin.register(Organization)
-class OrganizationAdmin(ModelAdmin):  # type: ignore[misc]
-    """Name and quota can be changed; the rest is done by members."""
-
-    list_display = ("name", "slug", "used_bytes", "quota_bytes", "created_at")
-    search_fields = ("name", "slug")
-    fields = ("name", "slug", "quota_bytes", "used_bytes", "created_at", "memberships")
-    readonly_fields = ("slug", "used_bytes", "created_at", "memberships")
-
-    def memberships(self, organization: Organization) -> SafeString:
-        return list_of_memberships(organization.memberships)
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        """Never: an organization starts with an owner, so a person makes it in the console."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
-        return False
 
 
 @admin.register(Membership)

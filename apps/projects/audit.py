@@ -25,7 +25,7 @@ def record(access: Access, action: str, target: models.Model, **details: Any) ->
 
 
 def record_for(
-    organization: Organization,
+    organization: Organization | None,
     action: str,
     target: models.Model,
     *,
@@ -35,7 +35,7 @@ def record_for(
     **details: Any,
 ) -> AuditEntry:
     """The same where no access was granted yet, such as the making of an organization. Without `user` and key, the
-    platform itself did it.
+    platform itself did it. Without `organization` it concerns no tenant, and operators alone see it.
     """
     return AuditEntry.across_tenants.create(
         organization=organization,

@@ -133,7 +133,8 @@ class AuditEntry(models.Model):
     """Who changed what, and when. Written in the same transaction as the change; never edited."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    organization = models.ForeignKey(Organization, models.CASCADE, related_name="audit_entries")
+    # None: about somebody who is in no organization. Seen by operators alone.
+    organization = models.ForeignKey(Organization, models.CASCADE, null=True, related_name="audit_entries")
     project = models.ForeignKey(Project, models.SET_NULL, null=True, related_name="+")
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
     api_key = models.ForeignKey(ApiKey, models.SET_NULL, null=True, related_name="+")

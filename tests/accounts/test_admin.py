@@ -7,6 +7,7 @@ from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
 
 from apps.accounts.models import Organization, User
+from apps.projects.models import AuditEntry
 
 pytestmark = pytest.mark.django_db
 
@@ -29,6 +30,57 @@ def test_operator_changes_name_and_quota_but_not_the_address(operator, organizat
     organization.refresh_from_db()
     assert (organization.name, organization.quota_bytes) == ("Acme Inc", 5)
     assert (organization.slug, organization.used_bytes) == ("acme", 0)
+    renamed, quota = AuditEntry.objects.for_organization(organization).order_by("id")
+    assert (renamed.action, renamed.user.email) == ("organization.renamed", "operator@example.com")
+    assert renamed.details == {"before": "Acme", "after": "Acme Inc"}
+    assert (quota.action, quota.user.email) == ("organization.quota_changed", "operator@example.com")
+    assert quota.details == {"before": 2**30, "after": 5}
+
+
+def test_saving_an_organization_unchanged_is_no_change(operator, organization):
+    form = {"name": organization.name, "quota_bytes": organization.quota_bytes}
+    operator.post(f"/admin/accounts/organization/{organization.pk}/change/", form)
+    assert not AuditEntry.across_tenants.exists()
+
+
+def test_a_name_of_invisible_characters_is_said_beside_the_field(operator, organization):
+    form = {"name": "\u2028", "quota_bytes": 5}
+    response = operator.post(f"/admin/accounts/organization/{organization.pk}/change/", form)
+    assert response.status_code == 200
+    organization.refresh_from_db()
+    assert organization.name == "Acme"
+
+
+@pytest.mark.parametrize(
+    ("field", "taken", "given"),
+    [
+        ("is_active", "user.deactivated", "user.activated"),
+        ("is_staff", "user.operator_withdrawn", "user.operator_appointed"),
+        ("is_superuser", "user.superuser_withdrawn", "user.superuser_appointed"),
+    ],
+)
+def test_what_a_person_may_is_recorded_in_their_organizations_log(operator, owner, organization, field, taken, given):
+    url = f"/admin/accounts/user/{owner.pk}/change/"
+    form = {"email": owner.email, "is_active": "on"}
+    other = {"email": owner.email} if field == "is_active" else {**form, field: "on"}
+    for fields in (other, form, form):  # the last one changes nothing
+        assert operator.post(url, fields).status_code == 302
+    entries = AuditEntry.objects.for_organization(organization).order_by("id")
+    expected = [taken, given] if field == "is_active" else [given, taken]
+    assert [(entry.action, entry.target, entry.user.email) for entry in entries] == [
+        (action, "owner@example.com", "operator@example.com") for action in expected
+    ]
+    assert [entry.details["after"] for entry in entries] == [action == given for action in expected]
+
+
+def test_what_is_done_to_somebody_in_no_organization_is_recorded_too(operator, make_user):
+    ada = make_user("ada")
+    operator.post(f"/admin/accounts/user/{ada.pk}/change/", {"email": "ada@new.example", "is_staff": "on"})
+    entries = AuditEntry.across_tenants.order_by("id")
+    assert {entry.organization for entry in entries} == {None}
+    assert [entry.action for entry in entries] == ["user.email_changed", "user.deactivated", "user.operator_appointed"]
+    assert entries[0].details == {"before": "ada@example.com", "after": "ada@new.example"}
+    assert "user.email_changed" in operator.get("/admin/projects/auditentry/").content.decode()
 
 
 def test_a_persons_and_an_organizations_page_list_the_memberships(operator, owner, organization):
@@ -56,6 +108,9 @@ def test_operator_adds_a_person_and_changes_their_password(operator):
     assert operator.post(f"/admin/accounts/user/{person.pk}/password/", form).status_code == 302
     person.refresh_from_db()
     assert person.check_password("another-password-yet")
+    operator.post(f"/admin/accounts/user/{person.pk}/password/", {**form, "password2": "mistyped"})
+    actions = AuditEntry.across_tenants.order_by("id").values_list("action", "target")
+    assert list(actions) == [("user.added", "new@example.com"), ("user.password_set", "new@example.com")]
 
 
 @pytest.mark.parametrize("model", ["accounts/membership", "accounts/invitation", "projects/project", "projects/apikey"])

@@ -95,7 +95,7 @@ def test_settings_show_storage_and_rename(owner, page_of, organization):
     organization.refresh_from_db()
     assert (organization.name, organization.slug) == ("Acme Corporation", "acme")
     entry = organization.audit_entries.get(action="organization.renamed")
-    assert entry.details == {"before": "Acme"}
+    assert entry.details == {"before": "Acme", "after": "Acme Corporation"}
 
 
 def test_viewer_sees_the_settings_without_a_button_to_save(viewer, page_of):

@@ -34,5 +34,5 @@ def rename_organization(*, access: Access, name: str) -> Organization:
     before, organization.name = organization.name, tidy_name(name)
     if organization.name != before:
         organization.save(update_fields=["name"])
-        record(access, "organization.renamed", organization, before=before)
+        record(access, "organization.renamed", organization, before=before, after=organization.name)
     return organization
