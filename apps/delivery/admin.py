@@ -36,8 +36,8 @@ class DeploymentAdmin(TenantAdmin):
 
 @admin.register(DeploymentRevision)
 class DeploymentRevisionAdmin(TenantAdmin):
-    list_display = ("deployment", "number", "version", "note", "created_by", "created_at")
-    list_select_related = ("deployment__model", "version__model", "created_by")
+    list_display = ("deployment", "number", "version", "note", "created_by", "api_key", "created_at")
+    list_select_related = ("deployment__model", "version__model", "created_by", "api_key")
     search_fields = ("deployment__model__name", "note", "project__organization__slug")
 
 

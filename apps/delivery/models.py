@@ -9,7 +9,7 @@ from django.db import models
 from django.utils import timezone
 
 from apps.models.models import ModelVersion, RegisteredModel
-from apps.projects.models import Project
+from apps.projects.models import ApiKey, Project
 from apps.projects.tenancy import TenantManager, TenantOwned, TenantQuerySet
 
 
@@ -46,7 +46,11 @@ class SignedRoot(TenantOwned):
 class DeploymentQuerySet(TenantQuerySet["Deployment"]):
     def for_page(self) -> Self:
         return self.select_related(
-            "model", "current__version__model", "current__created_by", "current__rolled_back_to"
+            "model",
+            "current__version__model",
+            "current__created_by",
+            "current__api_key",
+            "current__rolled_back_to",
         ).order_by("-id")
 
 
@@ -66,7 +70,7 @@ class Deployment(TenantOwned):
 
 class DeploymentRevisionQuerySet(TenantQuerySet["DeploymentRevision"]):
     def for_page(self) -> Self:
-        return self.select_related("version__model", "created_by", "rolled_back_to").order_by("-number")
+        return self.select_related("version__model", "created_by", "api_key", "rolled_back_to").order_by("-number")
 
 
 class DeploymentRevision(TenantOwned):
@@ -78,6 +82,7 @@ class DeploymentRevision(TenantOwned):
     rolled_back_to = models.ForeignKey("self", models.RESTRICT, null=True, related_name="+")
     note = models.CharField(max_length=200, blank=True)
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
+    api_key = models.ForeignKey(ApiKey, models.SET_NULL, null=True, related_name="+", help_text="In its stead.")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     objects: ClassVar[TenantManager[DeploymentRevision]] = TenantManager.from_queryset(DeploymentRevisionQuerySet)()  # type: ignore[assignment]

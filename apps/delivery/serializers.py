@@ -38,7 +38,7 @@ class RevisionOut(serializers.ModelSerializer[DeploymentRevision]):
 
     class Meta:
         model = DeploymentRevision
-        fields = ("id", "number", "version", "note", "rolled_back_to", "created_by", "created_at")
+        fields = ("id", "number", "version", "note", "rolled_back_to", "created_by", "api_key", "created_at")
 
     def get_rolled_back_to(self, revision: DeploymentRevision) -> int | None:
         """The number of the revision that this one repeats."""

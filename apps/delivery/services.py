@@ -151,6 +151,7 @@ def _new_revision(
         note=note,
         rolled_back_to=rolled_back_to,
         created_by=access.user,
+        api_key=access.api_key,
     )
     deployment.current = revision
     deployment.save(update_fields=["current"])

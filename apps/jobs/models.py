@@ -9,12 +9,13 @@ from django.conf import settings
 from django.db import models
 from django.utils import timezone
 
+from apps.projects.models import ApiKey
 from apps.projects.tenancy import TenantManager, TenantOwned, TenantQuerySet
 
 
 class JobQuerySet(TenantQuerySet["Job"]):
     def for_page(self) -> Self:
-        return self.select_related("created_by").defer("payload", "result").order_by("-id")
+        return self.select_related("created_by", "api_key").defer("payload", "result").order_by("-id")
 
     def unfinished(self) -> Self:
         return self.filter(state__in=[Job.State.QUEUED, Job.State.RUNNING])
@@ -55,6 +56,7 @@ class Job(TenantOwned):
     )
     idempotency_key = models.CharField(max_length=100, null=True, blank=True)  # noqa: DJ001  (unique where set)
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
+    api_key = models.ForeignKey(ApiKey, models.SET_NULL, null=True, related_name="+", help_text="In its stead.")
 
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     started_at = models.DateTimeField(null=True, blank=True)

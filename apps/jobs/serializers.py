@@ -19,6 +19,7 @@ class JobError(TypedDict):
 
 class JobOut(serializers.ModelSerializer[Job]):
     created_by = serializers.SlugRelatedField[Job](slug_field="email", read_only=True, allow_null=True)
+    api_key = serializers.UUIDField(source="api_key_id", read_only=True, allow_null=True)
     is_over = serializers.BooleanField(read_only=True)
     error = serializers.SerializerMethodField(help_text="Why it failed or was cancelled, else null.")
 
@@ -37,6 +38,7 @@ class JobOut(serializers.ModelSerializer[Job]):
             "max_attempts",
             "time_limit_s",
             "created_by",
+            "api_key",
             "created_at",
             "started_at",
             "finished_at",

@@ -17,7 +17,7 @@ from apps.jobs.queue import enqueue
 from apps.jobs.states import state_event
 from apps.projects import audit
 from apps.projects.access import Access
-from apps.projects.models import Project
+from apps.projects.models import ApiKey, Project
 
 DEFAULT_TIME_LIMIT_S = 3600
 
@@ -37,7 +37,7 @@ def create_job(
     `job.payload` where it matters. Raises Refused("idempotency_key_reused") where that job is of another kind, and
     Refused("time_limit_too_long").
     """
-    return _create(access.project, access.user, kind, title, payload, idempotency_key, time_limit_s)
+    return _create(access.project, access.user, access.api_key, kind, title, payload, idempotency_key, time_limit_s)
 
 
 def create_follow_up(
@@ -49,13 +49,14 @@ def create_follow_up(
     idempotency_key: str | None = None,
     time_limit_s: int = DEFAULT_TIME_LIMIT_S,
 ) -> Job:
-    """The same for a handler's `accept`: a job in the project and the name of the person of the job `after`."""
-    return _create(after.project, after.created_by, kind, title, payload, idempotency_key, time_limit_s)
+    """The same for a handler's `accept`: a job in the project and the name of the person or key of the job `after`."""
+    return _create(after.project, after.created_by, after.api_key, kind, title, payload, idempotency_key, time_limit_s)
 
 
 def _create(
     project: Project,
     created_by: User | None,
+    api_key: ApiKey | None,
     kind: Job.Kind,
     title: str,
     payload: dict[str, Any],
@@ -79,6 +80,7 @@ def _create(
                     payload=payload,
                     idempotency_key=idempotency_key,
                     created_by=created_by,
+                    api_key=api_key,
                     time_limit_s=time_limit_s,
                 )
         except IntegrityError:

@@ -44,7 +44,7 @@ def show_all(request: AccessRequest) -> HttpResponseBase:
 @require_GET
 def show(request: AccessRequest, job: UUID) -> HttpResponseBase:
     access = request.access
-    found = access.get(Job, job, access.query(Job).select_related("created_by"))
+    found = access.get(Job, job, access.query(Job).select_related("created_by", "api_key"))
     context = live_context(access, found) | {
         "advice": advice_on(found),
         "link": link_of(found, access),

@@ -12,12 +12,13 @@ from django.utils import timezone
 from apps.datasets.models import DatasetVersion
 from apps.jobs.models import Job
 from apps.models.models import ModelVersion, RegisteredModel
+from apps.projects.models import ApiKey
 from apps.projects.tenancy import TenantManager, TenantOwned, TenantQuerySet
 
 
 class TrainingRunQuerySet(TenantQuerySet["TrainingRun"]):
     def for_page(self) -> Self:
-        joined = self.select_related("job__created_by", "model", "dataset_version__dataset", "created_by")
+        joined = self.select_related("job__created_by", "model", "dataset_version__dataset", "created_by", "api_key")
         return joined.defer("spec", "spec_yaml", "job__payload", "job__result").order_by("-id")
 
     def on_dataset(self, dataset: UUID) -> Self:
@@ -27,7 +28,7 @@ class TrainingRunQuerySet(TenantQuerySet["TrainingRun"]):
     def with_models(self) -> Self:
         """One run with all that its page shows, the models that came out of it in the order of its spec."""
         return self.select_related(
-            "job__created_by", "model", "dataset_version__dataset", "created_by"
+            "job__created_by", "model", "dataset_version__dataset", "created_by", "api_key"
         ).prefetch_related(
             models.Prefetch(
                 "trained_models",
@@ -51,6 +52,7 @@ class TrainingRun(TenantOwned):
     spec_yaml = models.TextField(help_text="As a person wrote it or the form made it.")
     job = models.OneToOneField(Job, models.PROTECT, related_name="training_run")
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
+    api_key = models.ForeignKey(ApiKey, models.SET_NULL, null=True, related_name="+", help_text="In its stead.")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     objects: ClassVar[TenantManager[TrainingRun]] = TenantManager.from_queryset(TrainingRunQuerySet)()  # type: ignore[assignment]

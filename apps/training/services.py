@@ -71,6 +71,7 @@ def start_run(
         spec_yaml=spec if isinstance(spec, str) else to_yaml(spec),
         job=job,
         created_by=access.user,
+        api_key=access.api_key,
     )
     audit.record(access, "run.started", run, model=model.slug, dataset_version=str(dataset_version))
     return run

@@ -40,7 +40,8 @@ def test_a_server_key_with_the_scope_publishes(api_of, project, url, version):
     key = make_key(project, ApiKey.Kind.SERVER, [Scope.DEPLOYMENTS], "sk_deploy")
     answer = api_of(key).post(url, body(version))
     assert answer.status_code == 201
-    assert answer.json()["current"]["created_by"] is None
+    current = answer.json()["current"]
+    assert (current["created_by"], current["api_key"]) == (None, str(project.apikeys.get().pk))
 
 
 def test_a_server_key_without_the_scope_reads_only(api_of, project, url, version, published):

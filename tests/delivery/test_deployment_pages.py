@@ -129,6 +129,15 @@ def test_the_page_shows_what_devices_get_have_and_had(page_of, developer, url, p
     assert page.count("data-confirm") == 1
 
 
+def test_it_says_which_key_published(page_of, viewer, url, project, published, server_key):
+    DeploymentRevision.across_tenants.update(created_by=None, api_key=project.apikeys.get())
+    content = page_of(viewer).get(f"{url}{published.deployment_id}/").content.decode()
+    assert content.count("server key (sk_sssssss") == 2  # what is current, and in the history
+    DeploymentRevision.across_tenants.update(api_key=None)
+    assert content.count("a former user") == 0
+    assert page_of(viewer).get(f"{url}{published.deployment_id}/").content.decode().count("a former user") == 2
+
+
 def test_deploying_another_version_from_its_page(page_of, developer, url, model, published):
     second = make_version(model)
     address = f"{url}{published.deployment_id}/"

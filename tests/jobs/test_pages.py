@@ -45,6 +45,17 @@ class TestList:
             assert part in said
         assert 'hx-trigger="every 3s"' in response.content.decode()
 
+    @pytest.mark.parametrize("page", ["", "{job}/"])
+    def test_it_says_which_key_started_it_and_that_a_person_left(
+        self, page_of, viewer, developer, make_job, project, server_key, page
+    ):
+        url = BASE + page.format(job=make_job().pk)
+        Job.across_tenants.update(created_by=None, api_key=project.apikeys.get())
+        assert "server key (sk_sssssss" in text(page_of(viewer).get(url))
+        Job.across_tenants.update(created_by=developer, api_key=None)
+        developer.delete()
+        assert "a former user" in text(page_of(viewer).get(url))
+
     def test_it_rests_when_nothing_moves(self, page_of, viewer, make_job):
         run_job(str(make_job(["refuse", "broken", "x.png is broken."]).pk))
         response = page_of(viewer).get(BASE)

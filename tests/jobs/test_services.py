@@ -14,7 +14,8 @@ from apps.jobs.leases import keep
 from apps.jobs.models import Job, JobEvent
 from apps.jobs.services import cancel_job, create_follow_up, create_job
 from apps.jobs.states import NEXT, IllegalTransition, move
-from apps.projects.models import AuditEntry
+from apps.projects.access import enter_project
+from apps.projects.models import AuditEntry, Scope
 from tests.jobs.conftest import begin
 
 pytestmark = pytest.mark.django_db
@@ -76,6 +77,13 @@ class TestCreate:
         after = create()
         job = create_follow_up(after=after, kind=Job.Kind.CHECK, title="Next", payload={})
         assert (job.project_id, job.created_by) == (after.project_id, developer)
+
+    def test_a_job_of_a_key_and_what_follows_it_name_the_key(self, project, server_key):
+        access = enter_project(project.apikeys.get(), scope=Scope.TRAINING, id=project.pk)
+        after = create_job(access=access, kind=Job.Kind.CHECK, title="First", payload={})
+        job = create_follow_up(after=after, kind=Job.Kind.CHECK, title="Next", payload={})
+        for made in (after, job):
+            assert (made.created_by, made.api_key) == (None, project.apikeys.get())
 
 
 class TestCancel:

@@ -197,6 +197,12 @@ def test_run_page_shows_state_spec_and_what_came_out(
     assert "Start one like it" in page_of(developer).get(url("run", run.pk)).content.decode()
 
 
+def test_run_of_a_key_names_the_key(page_of, viewer, run, project, server_key):
+    type(run).across_tenants.update(created_by=None, api_key=project.apikeys.get())
+    for url in ("/o/acme/p/reader/training/", f"/o/acme/p/reader/training/{run.pk}/"):
+        assert "server key (sk_sssssss" in page_of(viewer).get(url).content.decode()
+
+
 def test_running_run_can_be_cancelled_by_a_developer(page_of, developer, viewer, run):
     cancel = url("job-cancel", run.job_id)
     assert cancel in page_of(developer).get(url("run", run.pk)).content.decode()

@@ -9,6 +9,7 @@ from typing import Any
 from django import template
 from django.conf import settings
 from django.forms import BoundField, CheckboxInput, CheckboxSelectMultiple, FileInput, RadioSelect, Select
+from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 
 register = template.Library()
@@ -31,6 +32,16 @@ def _svg(name: str) -> str:
 def icon(name: str, classes: str = "") -> SafeString:
     """A Tabler icon, inline and hidden from screen readers: `{% icon "database" %}`."""
     return mark_safe(_svg(name).replace("{}", classes, 1))  # noqa: S308  (our own files, names checked)
+
+
+@register.simple_tag
+def made_by(row: Any) -> SafeString | str:
+    """Who did it, of a row with `created_by` and `api_key`: the person, the key by its name, or that they are gone."""
+    if row.created_by is not None:
+        return str(row.created_by)
+    if row.api_key is not None:
+        return format_html("{} {}", icon("key", "icon-inline"), row.api_key)
+    return "a former user"
 
 
 @register.inclusion_tag("console/field.html")

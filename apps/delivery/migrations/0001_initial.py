@@ -89,6 +89,16 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 (
+                    "api_key",
+                    models.ForeignKey(
+                        help_text="In its stead.",
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to="projects.apikey",
+                    ),
+                ),
+                (
                     "deployment",
                     models.ForeignKey(
                         on_delete=django.db.models.deletion.CASCADE, related_name="revisions", to="delivery.deployment"

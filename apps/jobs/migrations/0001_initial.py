@@ -105,6 +105,16 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 (
+                    "api_key",
+                    models.ForeignKey(
+                        help_text="In its stead.",
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to="projects.apikey",
+                    ),
+                ),
+                (
                     "project",
                     models.ForeignKey(
                         editable=False,
