@@ -5,6 +5,7 @@ from uuid import UUID
 from django.contrib import messages
 from django.http import HttpResponseBase
 from django.shortcuts import redirect, render
+from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_GET, require_POST
 
 from apps.accounts.models import Role
@@ -64,4 +65,7 @@ def cancel(request: AccessRequest, job: UUID) -> HttpResponseBase:
     else:
         said = "The job was cancelled." if found.is_over else "The job is being stopped; this takes some seconds."
         messages.success(request, said)
+    back = request.POST.get("next", "")
+    if url_has_allowed_host_and_scheme(back, allowed_hosts=None):  # the page of what the job makes
+        return redirect(back)
     return redirect("job", access.organization.slug, access.project.slug, job)

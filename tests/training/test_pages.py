@@ -207,8 +207,16 @@ def test_running_run_can_be_cancelled_by_a_developer(page_of, developer, viewer,
     cancel = url("job-cancel", run.job_id)
     assert cancel in page_of(developer).get(url("run", run.pk)).content.decode()
     assert cancel not in page_of(viewer).get(url("run", run.pk)).content.decode()
-    page_of(developer).post(cancel)
-    assert "The job was cancelled" in page_of(viewer).get(url("run", run.pk)).content.decode()
+    assert f'name="next" value="{url("run", run.pk)}"' in page_of(developer).get(url("run", run.pk)).content.decode()
+    response = page_of(developer).post(cancel, {"next": url("run", run.pk)}, follow=True)
+    assert response.redirect_chain == [(url("run", run.pk), 302)]
+    assert "The job was cancelled" in response.content.decode()
+
+
+def test_the_jobs_state_stands_in_one_place_which_is_live(page_of, viewer, run):
+    content = page_of(viewer).get(url("run", run.pk)).content.decode()
+    assert f'<a href="{url("job", run.job_id)}">{run.job.title}</a>' in content
+    assert content.count("Queued") == 1
 
 
 def test_failed_run_says_why_field_by_field(page_of, viewer, run):
