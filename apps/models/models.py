@@ -104,6 +104,15 @@ class ModelVersion(TenantOwned):
         return f"{self.model.name} v{self.number}"
 
     @property
+    def verdict(self) -> str:
+        """What the compatibility check says of it; the check's job succeeds whatever that is."""
+        if self.state == self.State.CHECKING:
+            return "Running"
+        if self.check_broke:
+            return "Could not be carried out"
+        return "Passed" if self.state == self.State.READY else "Refused"
+
+    @property
     def check_broke(self) -> bool:
         """Whether its check ended without a verdict (it failed or was cancelled), so that it may be repeated."""
         return self.state == self.State.REFUSED and self.compatibility is None

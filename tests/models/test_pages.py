@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 from django.urls import reverse
 
+from apps.jobs.models import Job
 from apps.models.models import ModelVersion, RegisteredModel
 from tests.models.downloads import downloaded
 from tests.models.tflite_files import GOOD
@@ -36,6 +37,26 @@ def test_list_shows_models_in_four_queries_however_many(
         text = page.get(url("model-list")).content.decode()
     assert "Pets" in text
     assert "v1" in text
+
+
+@pytest.mark.parametrize(
+    ("changes", "verdict"),
+    [
+        ({"state": "ready"}, "Passed"),
+        ({"state": "refused", "compatibility": {"ok": False, "problems": []}}, "Refused"),
+        ({"state": "refused", "compatibility": None}, "Could not be carried out"),
+        ({"state": "checking", "compatibility": None}, "Running"),
+    ],
+)
+def test_version_page_says_the_verdict_of_the_check(page_of, viewer, project, make_version, changes, verdict):
+    """The job that checks has succeeded also when the version is refused."""
+    job = Job.across_tenants.create(project=project, kind="check", title="Check", state="succeeded")
+    version = make_version()
+    ModelVersion.across_tenants.filter(pk=version.pk).update(check_job=job, **changes)
+    content = page_of(viewer).get(url("model-version", version.pk)).content.decode()
+    link = content.split(f'href="{url("job", job.pk)}"')[-1].split("</a>")[0]
+    assert "Compatibility check" in link
+    assert f">{verdict}<" in link
 
 
 def test_registering_leads_to_the_model_and_a_taken_name_is_said_beside_the_field(page_of, developer):
