@@ -62,6 +62,7 @@ def abandon(job: Job) -> None:
 
 def _end(job: Job, state: Job.State, code: str, message: str, details: list[Detail]) -> None:
     job.error_code, job.error_message, job.error_details = code, message, list(details)
+    job.progress_message = ""  # it says what was being done, or even that it was done
     move(job, state, code=code, message=message)
     try:
         with transaction.atomic():

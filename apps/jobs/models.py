@@ -113,6 +113,11 @@ class Job(TenantOwned):
         return self.state in {self.State.SUCCEEDED, self.State.FAILED, self.State.CANCELLED}
 
     @property
+    def has_progress(self) -> bool:
+        """Whether how far it came means anything: nothing is left of a job that failed or was cancelled."""
+        return not self.is_over or self.state == self.State.SUCCEEDED
+
+    @property
     def duration(self) -> timedelta | None:
         """From the first start to the end, or until now; None before the start."""
         return (self.finished_at or timezone.now()) - self.started_at if self.started_at else None

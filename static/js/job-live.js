@@ -41,6 +41,7 @@ export function followJob({ after, onEvent, onState, onOver, onConnection } = {}
       find("message").textContent = job.cancel_requested_at && !isOver ? "Stopping…" : job.progress_message;
       find("left").textContent = job.seconds_left === null || isOver ? "" : `${duration(job.seconds_left)} left`;
       find("progress").value = job.progress;
+      find("progress").hidden = find("share").hidden = isOver && job.state !== "succeeded";
       find("share").textContent = `${Math.round(job.progress * 100)} %`;
       if (job.started_at) time.dataset.started = job.started_at;
       if (isOver && job.started_at) time.textContent = duration((new Date(job.finished_at) - new Date(job.started_at)) / 1000);

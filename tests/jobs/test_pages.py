@@ -6,9 +6,11 @@ import html
 import re
 
 import pytest
+from django.db import transaction
 from django.utils import timezone
 
-from apps.jobs.leases import Progress, keep
+from apps.jobs.endings import end_cancelled
+from apps.jobs.leases import Progress, held, keep
 from apps.jobs.models import Job
 from apps.jobs.worker import run_job
 from tests.jobs.conftest import RESULT, begin, log_line
@@ -171,6 +173,24 @@ class TestCancel:
         said = text(page_of(developer).post(f"{BASE}{job.pk}/cancel/", follow=True))
         assert "The job is being stopped" in said
         assert "Stopping…" in said
+
+    @pytest.mark.parametrize("next_", ["https://evil.example/", "//evil.example/", ""])
+    def test_cancelling_does_not_lead_to_another_site(self, page_of, developer, make_job, next_):
+        job = make_job()
+        response = page_of(developer).post(f"{BASE}{job.pk}/cancel/", {"next": next_})
+        assert response["Location"] == f"{BASE}{job.pk}/"
+
+    def test_a_job_cancelled_in_its_last_second_does_not_look_done(self, page_of, viewer, developer, make_job):
+        job = make_job()
+        lease = begin(job)
+        keep(lease, [], Progress(1, "done", 0))
+        with transaction.atomic():
+            end_cancelled(held(lease))
+        page = page_of(viewer).get(f"{BASE}{job.pk}/")
+        assert "done" not in text(page)
+        content = page.content.decode()
+        assert re.search(r"<progress[^>]* hidden>", content)
+        assert "<span data-job-share hidden>" in content
 
     def test_a_job_that_is_over_says_so(self, page_of, developer, make_job):
         job = make_job()
