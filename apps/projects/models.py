@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.conf import settings
@@ -15,6 +16,10 @@ from apps.projects.tenancy import TenantManager, TenantOwned, TenantQuerySet
 
 if TYPE_CHECKING:
     from typing import Self
+
+
+# A SHA-256, of which the first characters tell as much to a person.
+HASH = re.compile(r"\b([0-9a-f]{12})[0-9a-f]{52}\b")
 
 
 class ProjectQuerySet(TenantQuerySet["Project"]):
@@ -160,9 +165,15 @@ class AuditEntry(models.Model):
 
     @property
     def details_in_words(self) -> str:
-        """`{"scopes": ["read", "models"], "kind": "server"}` → "scopes: read, models; kind: server"."""
+        """`{"scopes": ["read", "models"], "kind": "server"}` → "scopes: read, models; kind: server"; hashes are cut."""
         return "; ".join(
-            f"{name.replace('_', ' ')}: {', '.join(map(str, value)) if isinstance(value, list) else value}"
+            f"{name.replace('_', ' ')}: {_in_words(value)}"
             for name, value in self.details.items()
             if value not in ("", None, [], False)
         )
+
+
+def _in_words(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(_in_words, value))
+    return HASH.sub(r"\1…", str(value))

@@ -85,6 +85,13 @@ def test_page_makes_the_same_queries_for_any_length(viewer, page_of, organizatio
         page.get("/o/acme/audit/")
 
 
+def test_details_cut_hashes_and_keep_the_rest():
+    entry = AuditEntry(
+        details={"sha256": "0123456789ab" + "c" * 52, "files": ["a.tflite", "d" * 64], "size": 5, "x": ""}
+    )
+    assert entry.details_in_words == "sha256: 0123456789ab…; files: a.tflite, dddddddddddd…; size: 5"
+
+
 def test_api_shows_and_narrows(viewer, api_of, log):
     api = api_of(viewer)
     results = api.get("/api/v1/organizations/acme/audit").json()["results"]
