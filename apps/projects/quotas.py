@@ -25,10 +25,11 @@ def reserve(organization: Organization, size: int) -> None:
     if not rows.update(used_bytes=F("used_bytes") + size):
         organization.refresh_from_db(fields=["quota_bytes", "used_bytes"])
         free = max(0, organization.quota_bytes - organization.used_bytes)
+        words = in_words if in_words(size) != in_words(free) else exactly  # rounded, they would contradict each other
         raise Refused(
             "quota_exceeded",
-            f"This needs {in_words(size)}; {in_words(free)} of the {in_words(organization.quota_bytes)} quota are "
-            f"free. {ADVICE}",
+            f"This needs {words(size)}; {words(free)} of the {words(organization.quota_bytes)} quota are free. "
+            f"{ADVICE}",
             status=413,
         )
     organization.refresh_from_db(fields=["used_bytes"])
@@ -44,6 +45,10 @@ def release(organization: Organization, size: int) -> None:
         log.error("Organization %s: releasing %d bytes that were never reserved", organization.pk, size)
         rows.update(used_bytes=0)
     organization.refresh_from_db(fields=["used_bytes"])
+
+
+def exactly(size: int) -> str:
+    return f"{size:,} B"
 
 
 def in_words(size: int) -> str:

@@ -28,6 +28,9 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
     elif isinstance(error, exceptions.APIException):
         message, http = str(error.detail), error.status_code
         code = str(error.get_codes())
+        if isinstance(error, exceptions.UnsupportedMediaType):
+            accepted = dict.fromkeys(parser.media_type for parser in context["view"].parser_classes)
+            message = f"{message} Accepted: {', '.join(accepted)}."
         if header := getattr(error, "auth_header", None):
             headers["WWW-Authenticate"] = header
         if wait := getattr(error, "wait", None):

@@ -28,7 +28,7 @@ class _Loader(yaml.SafeLoader):
 
 def read_yaml(text: str) -> object:
     """The data in YAML `text`. Raises SpecError with the line."""
-    _check_length(text)
+    _check_size(text)
     try:
         return _mapping(yaml.load(text, _Loader))  # noqa: S506 — a SafeLoader
     except yaml.MarkedYAMLError as error:
@@ -36,17 +36,21 @@ def read_yaml(text: str) -> object:
         where = f" (line {mark.line + 1}, column {mark.column + 1})" if mark else ""
         message = f"The training spec can't be read as YAML: {error.problem}{where}"
         raise SpecError(message, [{"field": "", "message": message}]) from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    except RecursionError:
+        raise _too_deep() from None
+    except (yaml.YAMLError, ValueError) as error:
         message = f"The training spec can't be read as YAML: {error}"
         raise SpecError(message, [{"field": "", "message": message}]) from None
 
 
 def read_json(text: str) -> object:
     """The data in JSON `text`. Raises SpecError with the line."""
-    _check_length(text)
+    _check_size(text)
     try:
         return _mapping(json.loads(text, object_pairs_hook=_unique))
-    except (ValueError, RecursionError) as error:
+    except RecursionError:
+        raise _too_deep() from None
+    except ValueError as error:
         message = f"The training spec can't be read as JSON: {error}"
         raise SpecError(message, [{"field": "", "message": message}]) from None
 
@@ -59,13 +63,33 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return dict(pairs)
 
 
-def _check_length(text: str) -> None:
+def _too_deep() -> SpecError:
+    message = (
+        "The training spec can't be read: it nests too deeply. Received: hundreds of levels. Accepted: the fields of a "
+        "spec, none of which needs more than six levels"
+    )
+    return SpecError(message, [{"field": "", "message": message}])
+
+
+def _empty() -> SpecError:
+    message = (
+        "The training spec is empty. Needed: a mapping of fields, among them experiment_name, task, features and "
+        "students"
+    )
+    return SpecError(message, [{"field": "", "message": message}])
+
+
+def _check_size(text: str) -> None:
+    if not text.strip():
+        raise _empty()
     if len(text) > MAX_CHARACTERS:
         message = f"The training spec is too long. Received: {len(text)} characters. Accepted: {MAX_CHARACTERS}"
         raise SpecError(message, [{"field": "", "message": message}])
 
 
 def _mapping(data: object) -> object:
+    if data is None:  # nothing but comments, or null
+        raise _empty()
     if not isinstance(data, dict):
         message = f"The training spec must be a mapping of fields. Received: {type(data).__name__}"
         raise SpecError(message, [{"field": "", "message": message}])

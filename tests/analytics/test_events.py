@@ -193,6 +193,12 @@ def test_a_body_that_can_not_be_used_is_refused(device, content, content_type, s
     assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
 
 
+def test_another_kind_of_body_is_told_which_one_is_accepted(device):
+    answer = device.generic("POST", URL, b"events=1", content_type="text/csv")
+    message = answer.json()["error"]["message"]
+    assert message == 'Unsupported media type "text/csv" in request. Accepted: application/json.'
+
+
 def test_nobody_without_a_device_key_sends(client, api_of, owner, server_key, version):
     body = batch(event(version=version))
     assert client.post(URL, body, content_type="application/json").status_code == 401

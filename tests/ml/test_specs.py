@@ -174,7 +174,7 @@ def test_all_problems_are_told_at_once():
         ("steps: 1\nsteps: 2", "'steps' is given twice (line 2"),
         ("- a\n- b", "must be a mapping of fields. Received: list"),
         ("just words", "Received: str"),
-        ("", "Received: NoneType"),
+        ("", "is empty. Needed:"),
         ("a: !!python/object:os.system x", "could not determine a constructor"),
         ("x" * 1_000_001, "too long"),
         ("a: " + "[" * 5000, "can't be read"),

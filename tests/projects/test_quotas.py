@@ -34,6 +34,11 @@ def test_too_much_is_refused_in_words_and_changes_nothing(organization):
     assert Organization.objects.get().used_bytes == int(0.7 * GB)
 
 
+def test_what_looks_equal_when_rounded_is_said_to_the_byte(organization):
+    with pytest.raises(Refused, match=r"needs 1,073,741,825 B; 1,073,741,824 B of the 1,073,741,824 B quota are free"):
+        quotas.reserve(organization, GB + 1)
+
+
 def test_a_stale_organization_object_does_not_matter(organization):
     stale = Organization.objects.get()
     quotas.reserve(organization, organization.quota_bytes)

@@ -47,6 +47,20 @@ def test_text_and_data_give_the_same_spec(version, spec):
     assert read_spec(to_yaml(spec), version) == read_spec(spec, version)
 
 
+@pytest.mark.parametrize("empty", ["", " \n", "# not yet\n", "null"])
+def test_an_empty_text_says_what_is_needed(version, empty):
+    message = details(version, empty)[""]
+    assert message.startswith("The training spec is empty. Needed:")
+    assert "NoneType" not in message
+
+
+@pytest.mark.parametrize("deep", ["[" * 5000, "{a: " * 5000, '{"a": ' * 5000])
+def test_a_text_that_nests_too_deeply_says_what_is_accepted(version, deep):
+    message = details(version, deep)[""]
+    assert message.startswith("The training spec can't be read: it nests too deeply.")
+    assert "six levels" in message
+
+
 def test_unknown_field_is_named_with_those_that_are_accepted(version, spec):
     spec["hyperparameters"]["lerning_rate"] = 0.1
     found = details(version, to_yaml(spec))
