@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import os
 import secrets
 import socket
 import subprocess
@@ -65,8 +66,10 @@ def s3_server() -> Iterator[str]:
     log = ROOT / "var" / "log" / "s3-server.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    # As elsewhere, what pages of another origin may do is the bucket's to say.
+    environment = {**os.environ, "MOTO_DISABLE_GLOBAL_CORS": "true"}
     with log.open("wb") as output:
-        server = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+        server = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment)
     try:
         _make_bucket(port, server)
         yield f"s3://test:test@127.0.0.1:{port}/{BUCKET}?region=us-east-1&secure=false"

@@ -9,7 +9,7 @@ import boto3
 import pytest
 
 from setup.failure import SetupError
-from setup.run_tests import main, required
+from setup.run_tests import EMBEDDED, ON_SERVICES, main, required
 from setup.services import redis_silence, s3_server, service_urls, unreachable
 
 
@@ -36,6 +36,15 @@ def test_a_required_program_that_is_not_there_is_named_with_its_package(name, pa
     monkeypatch.setenv("REQUIRE", name)
     assert main([]) == 1
     assert f"apt-get install {package}" in capsys.readouterr().err
+
+
+def test_every_test_is_part_of_one_of_the_two_runs():
+    """What is marked `services` is left out of the first, so the second must not leave it out, browser or not."""
+    assert EMBEDDED == ["-m", "not services"]
+    chosen = ON_SERVICES[1]
+    for marks, runs in (({"services"}, True), ({"services", "browser"}, True), ({"browser"}, False), (set(), True)):
+        names = {name: name in marks for name in ("services", "browser", "sandbox", "engine")}
+        assert eval(chosen, {}, names) is runs, marks
 
 
 def test_a_database_that_does_not_answer_is_named(closed_port):
