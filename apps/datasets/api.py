@@ -68,6 +68,7 @@ class UploadDetail(ProjectAPIView):
 
     @extend_schema(responses=UploadOut)
     def get(self, request: Request, project: UUID, upload: UUID) -> Response:
+        """One upload: its state, and what has arrived of it."""
         return Response(UploadOut(self.access.get(Upload, upload)).data)
 
     @extend_schema(responses={204: None})
@@ -97,6 +98,7 @@ class DatasetList(ProjectAPIView):
 
     @extend_schema(operation_id="datasets_list", responses=DatasetOut(many=True))
     def get(self, request: Request, project: UUID) -> Response:
+        """Datasets of the project, newest first."""
         datasets = self.access.query(Dataset).for_page()
         return self.get_paginated_response(DatasetOut(self.paginate_queryset(datasets), many=True).data)
 
@@ -117,6 +119,7 @@ class DatasetDetail(ProjectAPIView):
 
     @extend_schema(operation_id="datasets_retrieve", responses=DatasetOut)
     def get(self, request: Request, project: UUID, dataset: UUID) -> Response:
+        """One dataset."""
         return Response(DatasetOut(self.access.get(Dataset, dataset, self.access.query(Dataset).for_page())).data)
 
     @extend_schema(responses={204: None})
@@ -132,6 +135,7 @@ class VersionList(ProjectAPIView):
 
     @extend_schema(operation_id="dataset_versions_list", responses=VersionSummaryOut(many=True))
     def get(self, request: Request, project: UUID, dataset: UUID) -> Response:
+        """Versions of the dataset, newest first, without their long lists."""
         versions = self.access.query(DatasetVersion).for_page().filter(dataset=self.access.get(Dataset, dataset))
         return self.get_paginated_response(VersionSummaryOut(self.paginate_queryset(versions), many=True).data)
 
@@ -153,6 +157,7 @@ class VersionDetail(ProjectAPIView):
 
     @extend_schema(operation_id="dataset_versions_retrieve", responses=VersionOut)
     def get(self, request: Request, project: UUID, version: UUID) -> Response:
+        """One version: its splits, classes, files and samples, and the job that imports it."""
         rows = self.access.query(DatasetVersion).select_related("job")
         return Response(VersionOut(self.access.get(DatasetVersion, version, rows)).data)
 

@@ -35,6 +35,7 @@ class DeploymentList(ProjectAPIView):
 
     @extend_schema(responses=DeploymentOut(many=True))
     def get(self, request: Request, project: UUID) -> Response:
+        """Deployments of the project: for each model, what devices get now."""
         page = self.paginate_queryset(self.access.query(Deployment).for_page())
         return self.get_paginated_response(DeploymentOut(page, many=True).data)
 
@@ -54,12 +55,14 @@ class DeploymentList(ProjectAPIView):
 class DeploymentDetail(ProjectAPIView):
     @extend_schema(responses=DeploymentOut)
     def get(self, request: Request, project: UUID, deployment: UUID) -> Response:
+        """One deployment, with its current revision."""
         return _deployment(self.access, deployment)
 
 
 class RevisionList(ProjectAPIView):
     @extend_schema(responses=RevisionOut(many=True))
     def get(self, request: Request, project: UUID, deployment: UUID) -> Response:
+        """Revisions of the deployment, newest first."""
         found = self.access.get(Deployment, deployment)
         revisions = self.access.query(DeploymentRevision).filter(deployment=found).for_page()
         return self.get_paginated_response(RevisionOut(self.paginate_queryset(revisions), many=True).data)
@@ -82,6 +85,7 @@ class Rollback(ProjectAPIView):
 class InstallationList(ProjectAPIView):
     @extend_schema(parameters=[InstallationListIn], responses=InstallationOut(many=True))
     def get(self, request: Request, project: UUID) -> Response:
+        """Devices that have asked for a manifest, those seen last first."""
         query = _valid(InstallationListIn(data=request.query_params))
         installations = self.access.query(Installation).for_page()
         if "version" in query:

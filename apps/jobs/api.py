@@ -41,6 +41,7 @@ class JobList(ProjectAPIView):
 class JobDetail(ProjectAPIView):
     @extend_schema(operation_id="jobs_retrieve", responses=JobDetailOut)
     def get(self, request: Request, project: UUID, job: UUID) -> Response:
+        """One job: its state, progress, result or error."""
         return Response(JobDetailOut(self.access.get(Job, job, _with_person(self.access.query(Job)))).data)
 
 

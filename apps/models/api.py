@@ -29,6 +29,7 @@ class ModelList(ProjectAPIView):
 
     @extend_schema(operation_id="models_list", responses=ModelOut(many=True))
     def get(self, request: Request, project: UUID) -> Response:
+        """Registered models of the project, newest first."""
         models = self.access.query(RegisteredModel).for_page()
         return self.get_paginated_response(ModelOut(self.paginate_queryset(models), many=True).data)
 
@@ -47,6 +48,7 @@ class ModelDetail(ProjectAPIView):
 
     @extend_schema(operation_id="models_retrieve", responses=ModelOut)
     def get(self, request: Request, project: UUID, model: UUID) -> Response:
+        """One registered model."""
         return Response(_model(self.access, model))
 
     @extend_schema(responses={204: None})
@@ -64,6 +66,7 @@ class VersionList(ProjectAPIView):
 
     @extend_schema(operation_id="model_versions_list", responses=ModelVersionOut(many=True))
     def get(self, request: Request, project: UUID, model: UUID) -> Response:
+        """Versions of the model, newest first, without their reports."""
         versions = self.access.query(ModelVersion).for_list().filter(model=self.access.get(RegisteredModel, model))
         return self.get_paginated_response(ModelVersionOut(self.paginate_queryset(versions), many=True).data)
 
@@ -84,6 +87,7 @@ class VersionDetail(ProjectAPIView):
 
     @extend_schema(operation_id="model_versions_retrieve", responses=ModelVersionDetailOut)
     def get(self, request: Request, project: UUID, version: UUID) -> Response:
+        """One version: its files, figures, lineage and compatibility report."""
         return Response(_version(self.access, version))
 
     @extend_schema(responses={204: None})
@@ -107,6 +111,7 @@ class VersionCheck(ProjectAPIView):
 class ArtifactFile(ProjectAPIView):
     @extend_schema(responses={302: OpenApiResponse(description="A signed link to the file, which expires.")})
     def get(self, request: Request, project: UUID, artifact: UUID) -> HttpResponseRedirect:
+        """The bytes of one file of a version: redirects to a signed link."""
         found = self.access.get(Artifact, artifact, self.access.query(Artifact).select_related("version__model"))
         return HttpResponseRedirect(download_link(found).url_at(request))
 

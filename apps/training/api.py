@@ -28,6 +28,7 @@ class RunList(ProjectAPIView):
 
     @extend_schema(operation_id="training_runs_list", responses=RunOut(many=True))
     def get(self, request: Request, project: UUID) -> Response:
+        """Training runs of the project, newest first."""
         runs = self.access.query(TrainingRun).for_page()
         return self.get_paginated_response(RunOut(self.paginate_queryset(runs), many=True).data)
 
@@ -52,6 +53,7 @@ class RunList(ProjectAPIView):
 class RunDetail(ProjectAPIView):
     @extend_schema(operation_id="training_runs_retrieve", responses=RunDetailOut)
     def get(self, request: Request, project: UUID, run: UUID) -> Response:
+        """One run: its spec, its job, the models that came out of it, and the best student."""
         return Response(_run(self.access, run))
 
 

@@ -262,7 +262,7 @@ REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["config.rendering.OrjsonRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "DEFAULT_PAGINATION_CLASS": "config.pagination.KeyPagination",
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_SCHEMA_CLASS": "apps.projects.schema.GroupedSchema",
     "EXCEPTION_HANDLER": "config.errors.exception_handler",
     "PAGE_SIZE": 50,
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
@@ -277,6 +277,24 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": "The team API (`/api/v1/`: session or server key), the device API (`/api/device/v1/`: device key).",
     "VERSION": "1",
     "SERVE_INCLUDE_SCHEMA": False,
+    # The groups of apps/projects/schema.py, in the order of reading.
+    "TAGS": [
+        {"name": "Organizations", "description": "Tenants: their members, invitations and audit log."},
+        {
+            "name": "Projects and keys",
+            "description": "Applications under development, and the keys of programs and devices.",
+        },
+        {"name": "Datasets", "description": "Uploads, and the immutable versions that are made of them."},
+        {"name": "Training", "description": "Runs of a TrainingSpec on a dataset version."},
+        {"name": "Models", "description": "Registered models, their versions and files."},
+        {"name": "Jobs", "description": "Everything long-running: state, progress, log."},
+        {
+            "name": "Deployments and devices",
+            "description": "Which version goes to which devices, and which devices there are.",
+        },
+        {"name": "Analytics", "description": "What devices reported."},
+        {"name": "Device API", "description": "What an application asks with a device key."},
+    ],
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",

@@ -68,6 +68,6 @@ class KeyDetail(ProjectAPIView):
 
     @extend_schema(responses={204: None})
     def delete(self, request: Request, project: UUID, key: UUID) -> Response:
-        """Revoke: from now on the key opens nothing."""
+        """Revoke the key: from now on the key opens nothing."""
         revoke_key(access=self.access, key=self.access.get(ApiKey, key))
         return Response(status=status.HTTP_204_NO_CONTENT)

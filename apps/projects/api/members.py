@@ -103,6 +103,6 @@ class InvitationDetail(OrganizationAPIView):
 
     @extend_schema(responses={204: None})
     def delete(self, request: Request, organization: str, invitation: UUID) -> Response:
-        """Withdraw: the link stops working."""
+        """Withdraw the invitation: the link stops working."""
         revoke_invitation(access=self.access, invitation=get_invitation(self.access, invitation))
         return Response(status=status.HTTP_204_NO_CONTENT)
