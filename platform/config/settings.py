@@ -261,6 +261,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": ["config.rendering.OrjsonRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_METADATA_CLASS": "config.metadata.Methods",
     "DEFAULT_PAGINATION_CLASS": "config.pagination.KeyPagination",
     "DEFAULT_SCHEMA_CLASS": "apps.projects.schema.GroupedSchema",
     "EXCEPTION_HANDLER": "config.errors.exception_handler",

@@ -6,6 +6,7 @@ key that is too low gets 403, and who may gets an answer that is no refusal and 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -21,6 +22,8 @@ from tests.access.urls import BY_NAME, addresses, row_of, url_of
 from tests.access.world import World
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+# They have no line: whoever may not read gets no more from these than from GET.
+TELLING = ("HEAD", "OPTIONS")
 LINED = {(line.name, line.method) for line in LINES}
 # Parameters that name no row of a tenant.
 PLAIN = {"path", "number", "token"}
@@ -37,7 +40,7 @@ def answer(line: Line, url: str, who: User | str | AnonymousUser = NOBODY) -> An
             client.force_login(who)
         is_json = BY_NAME[line.name].is_api
         body = {"data": line.data or {}, "content_type": "application/json"} if is_json else {"data": line.data or {}}
-        response = getattr(client, line.method.lower())(url, **({} if line.method == "GET" else body))
+        response = getattr(client, line.method.lower())(url, **({} if line.method in {"GET", *TELLING} else body))
         if response.streaming:
             response.getvalue()  # to the end, so that its file is closed
         transaction.set_rollback(True)
@@ -101,6 +104,38 @@ def test_method_without_a_line_is_not_allowed(name: str, worlds: tuple[World, Wo
         response = answer(line, url_of(line, ours), who)
         hint = "Add a line for it, or refuse it (@require_GET …)."
         assert response.status_code == 405, f"{method} {url_of(line, ours)} answered {said(response)}. {hint}"
+
+
+@pytest.mark.parametrize("name", sorted({line.name for line in LINES if line.name in BY_NAME}))
+def test_head_and_options_open_no_door_that_get_leaves_shut(name: str, worlds: tuple[World, World]):
+    ours, theirs = worlds
+    template = next(line for line in LINES if line.name == name)
+    url = url_of(template, ours)
+    everybody: dict[str, User | str | AnonymousUser] = {
+        "nobody": NOBODY,
+        "another organization's owner": theirs.people[Role.OWNER],
+        **{f"the {role}": person for role, person in ours.people.items()},
+        "a key with every scope": ours.keys["all"],
+        "a key without scopes": ours.keys[""],
+        "a device key": ours.keys["device"],
+        "another project's key": theirs.keys["all"],
+        "another project's device key": theirs.keys["device"],
+        "a revoked key": ours.keys["revoked"],
+    }
+    for who, actor in everybody.items():
+        read = answer(replace(template, method="GET", data=None), url, actor)
+        for method in TELLING:
+            response = answer(replace(template, method=method, data=None), url, actor)
+            what = f"{method}: {who} got {said(response)}, by GET {said(read)}"
+            assert response.status_code < 500, what
+            if method == "HEAD" and not response.streaming:
+                assert response.content == b"", what
+            if method == "OPTIONS" and response.status_code == 200:
+                assert not BY_NAME[name].is_api or set(response.json()) == {"methods"}, what
+                is_a_tenants = isinstance(template.needs, Role)
+                assert is_open(read) or read.status_code == 405 or not (is_a_tenants or read.status_code == 401), what
+            else:
+                assert response.status_code in {read.status_code, 405}, what
 
 
 # --- Who gets in ---
