@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 from allauth.account.models import EmailAddress
-from django.db.models import Count, OuterRef, Prefetch, Subquery
+from django.db.models import Count, OuterRef, Prefetch, Q, Subquery
 from django.db.models.functions import Coalesce, Lower
 from django.urls import reverse
 from django.utils import timezone
@@ -22,9 +22,40 @@ from apps.projects.access import Access
 from apps.projects.models import Project
 from apps.training.models import TrainingRun
 
+SHOWN = 6
+FAILED_DAYS = 7
+
+
+def overview_of(user: User) -> dict[str, Any]:
+    """What a person comes back to: organizations, and what happens in all of their projects. Six queries."""
+    return organizations_of(user) | {
+        "jobs": _jobs_to_look_at(user),
+        "versions": _theirs(ModelVersion.across_tenants.for_list(), user)
+        .select_related(None)
+        .prefetch_related(None)
+        .select_related("model", "project__organization")[:SHOWN],
+        "devices": _theirs(Installation.across_tenants, user).aggregate(
+            count=Count("pk"), today=Count("pk", filter=Q(last_seen_at__gte=timezone.now() - timedelta(days=1)))
+        ),
+    }
+
+
+def _theirs(rows: Any, user: User) -> Any:
+    return rows.filter(project__organization__memberships__user=user)
+
+
+def _jobs_to_look_at(user: User) -> Any:
+    """What runs or waits now, and what failed in the last days: newest first."""
+    recently = timezone.now() - timedelta(days=FAILED_DAYS)
+    running, failed = Q(state__in=[Job.State.QUEUED, Job.State.RUNNING]), Q(state=Job.State.FAILED)
+    jobs = Job.across_tenants.filter(running | (failed & Q(finished_at__gte=recently)))
+    return (
+        _theirs(jobs, user).select_related("project__organization").defer("payload", "result").order_by("-id")[:SHOWN]
+    )
+
 
 def organizations_of(user: User) -> dict[str, Any]:
-    """The person's organizations with their projects, and the invitations that wait for them. Four queries."""
+    """The person's organizations with their projects, and the invitations that wait for them. Three queries."""
     projects = Project.across_tenants.annotate(
         model_count=_count_of(RegisteredModel.across_tenants), device_count=_count_of(Installation.across_tenants)
     )

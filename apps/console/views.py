@@ -8,7 +8,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_GET, require_safe
 
 from apps.accounts.models import User
-from apps.console.overview import organizations_of, project_overview
+from apps.console.overview import overview_of, project_overview
 from apps.projects.access import AccessRequest, project_page
 
 ERRORS = {
@@ -21,7 +21,7 @@ ERRORS = {
 @login_required
 @require_GET
 def overview(request: HttpRequest) -> HttpResponse:
-    return render(request, "console/overview.html", organizations_of(cast(User, request.user)))
+    return render(request, "console/overview.html", overview_of(cast(User, request.user)))
 
 
 @project_page()

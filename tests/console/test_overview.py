@@ -8,7 +8,9 @@ from django.test import Client
 from django.utils import timezone
 
 from apps.accounts.models import Invitation, Membership, Organization, Role
+from apps.jobs.models import Job
 from apps.projects.models import Project
+from tests.access.world import make_world
 
 pytestmark = pytest.mark.django_db
 
@@ -55,5 +57,31 @@ def test_number_of_queries_does_not_grow(owner, organization, page_of, django_as
         Membership.across_tenants.create(organization=other, user=owner, role=Role.OWNER)
         for number in range(3):
             Project.across_tenants.create(organization=other, name=f"P{number}", slug=f"p{number}")
-    with django_assert_num_queries(5):  # session, user, memberships, projects, invitations
+            job = {"kind": "train", "title": "Train", "state": "running"}
+            Job.across_tenants.create(project=Project.across_tenants.get(organization=other, slug=f"p{number}"), **job)
+    # session, user, memberships, projects, invitations, jobs, versions, devices
+    with django_assert_num_queries(8):
         client.get("/")
+
+
+def test_what_a_person_comes_back_to(page_of, make_user):
+    ours, theirs = make_world("ours"), make_world("theirs")
+    job = Job.across_tenants.get(pk=ours.rows["job"])
+    for world, title in ((ours, "Train ours"), (theirs, "Train theirs")):
+        failed = {"state": "failed", "finished_at": timezone.now()}
+        Job.across_tenants.create(project=world.project, kind="train", title=title, **failed)
+        old = {"state": "failed", "finished_at": timezone.now() - timedelta(days=8)}
+        Job.across_tenants.create(project=world.project, kind="train", title="Long ago", **old)
+        Job.across_tenants.create(project=world.project, kind="train", title="Went well", state="succeeded")
+    Organization.objects.filter(slug="ours").update(used_bytes=2**29)
+    html = page_of(ours.people[Role.VIEWER]).get("/").content.decode()
+    for expected in ("Train ours", job.title, "Digits v1", "1 device seen, 1 today", "512.0 MB of 1.0 GB used"):
+        assert expected in html
+    for other in ("Train theirs", "Long ago", "Went well", "/o/theirs/"):
+        assert other not in html
+
+
+def test_nothing_is_said_of_what_is_not_there_yet(owner, project, page_of):
+    html = page_of(owner).get("/").content.decode()
+    assert "Running and failed jobs" not in html
+    assert "0 B of 1.0 GB used" in html
