@@ -14,8 +14,8 @@ from django.urls import resolve
 from playwright.sync_api import Page, expect
 
 from demo.digits import write_archive
+from tests.browser.axe import problems_on
 
-AXE = Path(__file__).resolve().parents[2] / "node_modules/axe-core/axe.min.js"
 EMAIL, PASSWORD = "ada@example.com", "correct-horse-battery"
 # A run of seconds: what is watched is the page, not the accuracy.
 STEPS = 200
@@ -172,13 +172,13 @@ def test_every_page_is_accessible_in_both_themes_and_fits_a_phone(open_page: Cal
     assert len(addresses) > 25, addresses
     problems: list[str] = []
     for address in ("/accounts/login/", "/accounts/signup/", "/accounts/password/reset/"):
-        problems += _look_at(guest, address)
+        problems += problems_on(guest, address)
     for address in ("/o/somebody-else/", "/invitations/no-such-invitation/"):
-        problems += _look_at(open_page(state=state, errors=True), address)
+        problems += problems_on(open_page(state=state, errors=True), address)
     for scheme in ("light", "dark"):
         page = open_page(state=state, scheme=scheme)
         for address in addresses:
-            problems += _look_at(page, address)
+            problems += problems_on(page, address)
     phone = open_page(state=state, phone=True)
     for address in addresses:
         phone.goto(address)
@@ -186,20 +186,6 @@ def test_every_page_is_accessible_in_both_themes_and_fits_a_phone(open_page: Cal
         if width > phone.viewport_size["width"]:
             problems.append(f"{address} is {width} px wide on a phone")
     assert not problems, "\n".join(problems)
-
-
-def _look_at(page: Page, address: str) -> list[str]:
-    """What axe-core finds serious or worse on the page at `address`."""
-    page.goto(address)
-    page.evaluate(AXE.read_text())
-    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
-    theme = page.evaluate("document.documentElement.dataset.bsTheme")
-    return [
-        f"{address} ({theme}): {violation['id']}: {node['html'][:160]}"
-        for violation in found["violations"]
-        if violation["impact"] in {"serious", "critical"}
-        for node in violation["nodes"]
-    ]
 
 
 def test_theme_can_be_chosen_and_stays(open_page: Callable[..., Page], state: dict) -> None:
