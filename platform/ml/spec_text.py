@@ -11,6 +11,7 @@ import yaml
 from ml.spec_errors import SpecError
 
 MAX_CHARACTERS = 1_000_000
+NOUN = "training spec"
 
 
 class _Loader(yaml.SafeLoader):
@@ -26,33 +27,30 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def read_yaml(text: str) -> object:
-    """The data in YAML `text`. Raises SpecError with the line."""
-    _check_size(text)
+def read_yaml(text: str, *, noun: str = NOUN) -> object:
+    """The data in YAML `text`. Raises SpecError with the line; its message calls the text `noun`."""
+    _check_size(text, noun)
     try:
-        return _mapping(yaml.load(text, _Loader))  # noqa: S506 — a SafeLoader
+        return _mapping(yaml.load(text, _Loader), noun)  # noqa: S506 — a SafeLoader
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         where = f" (line {mark.line + 1}, column {mark.column + 1})" if mark else ""
-        message = f"The training spec can't be read as YAML: {error.problem}{where}"
-        raise SpecError(message, [{"field": "", "message": message}]) from None
+        raise _refused(f"The {noun} can't be read as YAML: {error.problem}{where}") from None
     except RecursionError:
-        raise _too_deep() from None
+        raise _too_deep(noun) from None
     except (yaml.YAMLError, ValueError) as error:
-        message = f"The training spec can't be read as YAML: {error}"
-        raise SpecError(message, [{"field": "", "message": message}]) from None
+        raise _refused(f"The {noun} can't be read as YAML: {error}") from None
 
 
-def read_json(text: str) -> object:
-    """The data in JSON `text`. Raises SpecError with the line."""
-    _check_size(text)
+def read_json(text: str, *, noun: str = NOUN) -> object:
+    """The data in JSON `text`. Raises SpecError with the line; its message calls the text `noun`."""
+    _check_size(text, noun)
     try:
-        return _mapping(json.loads(text, object_pairs_hook=_unique))
+        return _mapping(json.loads(text, object_pairs_hook=_unique), noun)
     except RecursionError:
-        raise _too_deep() from None
+        raise _too_deep(noun) from None
     except ValueError as error:
-        message = f"The training spec can't be read as JSON: {error}"
-        raise SpecError(message, [{"field": "", "message": message}]) from None
+        raise _refused(f"The {noun} can't be read as JSON: {error}") from None
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -63,34 +61,32 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return dict(pairs)
 
 
-def _too_deep() -> SpecError:
-    message = (
-        "The training spec can't be read: it nests too deeply. Received: hundreds of levels. Accepted: the fields of a "
+def _refused(message: str) -> SpecError:
+    return SpecError(message, [{"field": "", "message": message}])
+
+
+def _too_deep(noun: str) -> SpecError:
+    return _refused(
+        f"The {noun} can't be read: it nests too deeply. Received: hundreds of levels. Accepted: the fields of a "
         "spec, none of which needs more than six levels"
     )
-    return SpecError(message, [{"field": "", "message": message}])
 
 
-def _empty() -> SpecError:
-    message = (
-        "The training spec is empty. Needed: a mapping of fields, among them experiment_name, task, features and "
-        "students"
-    )
-    return SpecError(message, [{"field": "", "message": message}])
+def _empty(noun: str) -> SpecError:
+    needed = "experiment_name, task, features and students" if noun == NOUN else "task and features"
+    return _refused(f"The {noun} is empty. Needed: a mapping of fields, among them {needed}")
 
 
-def _check_size(text: str) -> None:
+def _check_size(text: str, noun: str) -> None:
     if not text.strip():
-        raise _empty()
+        raise _empty(noun)
     if len(text) > MAX_CHARACTERS:
-        message = f"The training spec is too long. Received: {len(text)} characters. Accepted: {MAX_CHARACTERS}"
-        raise SpecError(message, [{"field": "", "message": message}])
+        raise _refused(f"The {noun} is too long. Received: {len(text)} characters. Accepted: {MAX_CHARACTERS}")
 
 
-def _mapping(data: object) -> object:
+def _mapping(data: object, noun: str) -> object:
     if data is None:  # nothing but comments, or null
-        raise _empty()
+        raise _empty(noun)
     if not isinstance(data, dict):
-        message = f"The training spec must be a mapping of fields. Received: {type(data).__name__}"
-        raise SpecError(message, [{"field": "", "message": message}])
+        raise _refused(f"The {noun} must be a mapping of fields. Received: {type(data).__name__}")
     return data

@@ -8,12 +8,10 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import PurePosixPath
-from typing import Annotated, ClassVar, Literal, Self
+from typing import ClassVar, Self
 
 import pydantic
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Field,
     GetJsonSchemaHandler,
     SerializeAsAny,
@@ -21,17 +19,22 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic.config import JsonDict
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from ml.architectures import MODEL_TYPES, ModelParams
+from ml.declared import ID_PATTERN, Declared, titled
+from ml.features import FeatureSpec
+from ml.hyperparameters import EarlyStopping, Hyperparameters, LossWeights
 from ml.spec_errors import SpecError, details_of, spec_problem
+from ml.spec_rules import Problem, learning_problems, model_problems
 from ml.spec_text import read_json, read_yaml
+from ml.tasks import TaskSpec
 
 __all__ = [
     "MODEL_TYPES",
     "Budget",
+    "EarlyStopping",
     "FeatureSpec",
     "Hyperparameters",
     "LossWeights",
@@ -41,116 +44,15 @@ __all__ = [
     "TrainingSpec",
 ]
 
-ID_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,39}$"
 
-
-def titled(title: str) -> JsonDict:
-    """The title of a field that is a model itself, which pydantic leaves out of the schema otherwise."""
-    return {"title": title}
-
-
-class Declared(BaseModel):
-    """Base of everything in a spec: frozen, unknown fields refused, no NaN or infinity."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class TaskSpec(Declared):
-    type: Literal["classification"] = Field(
-        default="classification", title="Task", description="What the models learn: one class for each example."
-    )
-    label: Literal["label"] = Field(
-        default="label", title="Label", description="The field of an example that holds its class."
-    )
-    num_classes: int = Field(ge=2, le=10_000, title="Classes", description="How many classes the dataset has.")
-
-
-class FeatureSpec(Declared):
-    name: str = Field(
-        default="image",
-        pattern=r"^[a-z][a-z0-9_]{0,39}$",
-        title="Name",
-        description="The field of an example, and the name of the model's input on the device.",
-    )
-    type: Literal["image"] = Field(default="image", title="Type", description="What kind of input it is.")
-    shape: tuple[Annotated[int, Field(ge=1, le=4096)], Annotated[int, Field(ge=1, le=4096)], Literal[1, 3]] = Field(
-        title="Shape", description="Height, width and channels (1 grey, 3 colour) of the images."
-    )
-
-
-class LossWeights(Declared):
-    trainer: float = Field(
-        default=1.0, ge=0, le=1000, title="Trainer (λ₁)", description="Weight of the trainer's error on the labels."
-    )
-    student: float = Field(
-        default=1.0, ge=0, le=1000, title="Student (λ₃)", description="Weight of each student's error on the labels."
-    )
-    cross: float = Field(
-        default=0.1,
-        ge=0,
-        le=1000,
-        title="Cross (λ₂)",
-        description="Weight of each student's difference from the trainer. Used when there is a trainer.",
-    )
-
-
-class Hyperparameters(Declared):
-    optimizer: Literal["adam", "adamw", "sgd", "momentum", "rmsprop", "adagrad"] = Field(
-        default="adam", title="Optimizer", description="momentum is sgd with Nesterov momentum 0.9."
-    )
-    learning_rate: float = Field(default=0.001, gt=0, le=100, title="Learning rate", description="Size of a step.")
-    learning_rate_schedule: Literal["constant", "cosine"] = Field(
-        default="constant", title="Schedule", description="cosine lowers the rate to zero over the steps."
-    )
-    batch_size: int = Field(default=200, ge=1, le=65_536, title="Batch size", description="Examples a step.")
-    steps: int = Field(default=3000, ge=1, le=100_000_000, title="Steps", description="Updates of the weights.")
-    activation: Literal["relu", "relu6", "leaky_relu", "elu", "tanh", "sigmoid", "swish"] = Field(
-        default="relu", title="Activation", description="Activation function of all hidden layers."
-    )
-    seed: int = Field(
-        default=7, ge=0, le=2**31 - 1, title="Seed", description="Starts every random number; same seed, same result."
-    )
-    loss_weights: LossWeights = Field(
-        default=LossWeights(),
-        description="The three weights of the joint objective.",
-        json_schema_extra=titled("Loss weights"),
-    )
-    cross_loss: Literal["cross_entropy", "kl", "mse_logits"] = Field(
-        default="cross_entropy",
-        title="Cross loss",
-        description="How a student's difference from the trainer is measured.",
-    )
-    temperature: float = Field(
-        default=1.0,
-        gt=0,
-        le=100,
-        title="Temperature",
-        description="Softens trainer and student in the cross loss; 1 leaves them as they are.",
-    )
-    stop_when_cross_below: float | None = Field(
-        default=None,
-        gt=0,
-        title="Stop when cross below",
-        description="Stop early once the cross loss of every student, averaged over the last 100 steps, is below this.",
-    )
-    quantize: None = Field(
-        default=None, title="Quantize", description="Learning in a quantized space is not available: leave it empty."
-    )
-
-    @field_validator("quantize", mode="before")
-    @classmethod
-    def refuse_quantize(cls, value: object) -> None:
-        if value is not None:
-            raise ValueError("learning in a quantized space is not available. Accepted: null")
-
-    @model_validator(mode="after")
-    def check_temperature(self) -> Self:
-        if self.cross_loss == "mse_logits" and self.temperature != 1.0:
-            raise ValueError(
-                "temperature has no effect on cross_loss mse_logits. Received: "
-                f"temperature {self.temperature:g}. Accepted: temperature 1 with mse_logits, or another cross_loss"
-            )
-        return self
+def relative_path(value: str | None, *, suffixes: tuple[str, ...]) -> str | None:
+    """`value`, if it is a path below the spec's folder with one of the suffixes. Raises ValueError."""
+    if value is None:
+        return None
+    path = PurePosixPath(value)
+    if path.is_absolute() or ".." in path.parts or "\\" in value or "\0" in value or path.suffix not in suffixes:
+        raise ValueError(f"must be a relative path without '..' that ends in {' or '.join(suffixes)}")
+    return value
 
 
 class Budget(Declared):
@@ -161,7 +63,7 @@ class Budget(Declared):
         default=None,
         gt=0,
         title="Slowest inference (ms)",
-        description="A student whose median inference on the training machine takes longer is not chosen.",
+        description="A student whose median inference takes longer is not chosen.",
     )
 
 
@@ -197,6 +99,22 @@ class ModelSpec(Declared):
         title="Copy of the .tflite",
         description="Write the .tflite under this relative path as well.",
     )
+    output_buckets: int | None = Field(
+        default=None,
+        ge=2,
+        le=1_000_000,
+        title="Output buckets",
+        description="For very many classes: each class adds up two of so many outputs, found by hashing, instead of "
+        "having one of its own.",
+    )
+    share_with: str | None = Field(
+        default=None,
+        title="Share with",
+        description="The id of a student before this one, whose layers of the same name (share_layers) this one uses.",
+    )
+    share_layers: list[str] = Field(
+        default=[], max_length=100, title="Shared layers", description="Names of the layers that are shared, as conv_0."
+    )
 
     @field_validator("model_type")
     @classmethod
@@ -221,12 +139,13 @@ class ModelSpec(Declared):
     @field_validator("load_checkpoint", "tflite_output_path")
     @classmethod
     def check_relative_path(cls, value: str | None, info: ValidationInfo) -> str | None:
-        if value is None:
-            return None
-        path = PurePosixPath(value)
-        suffix = ".tflite" if info.field_name == "tflite_output_path" else ".zip"
-        if path.is_absolute() or ".." in path.parts or "\\" in value or "\0" in value or path.suffix != suffix:
-            raise ValueError(f"must be a relative path without '..' that ends in {suffix}")
+        return relative_path(value, suffixes=(".tflite" if info.field_name == "tflite_output_path" else ".zip",))
+
+    @field_validator("share_layers")
+    @classmethod
+    def check_sharing(cls, value: list[str], info: ValidationInfo) -> list[str]:
+        if bool(value) != (info.data.get("share_with") is not None):
+            raise ValueError("go together with share_with. Accepted: both or neither")
         return value
 
     @classmethod
@@ -260,7 +179,9 @@ class TrainingSpec(Declared):
         description="Names the run: small letters, digits, - and _, at most 40.",
     )
     task: TaskSpec = Field(description="What the models learn.", json_schema_extra=titled("Task"))
-    features: list[FeatureSpec] = Field(min_length=1, max_length=1, title="Features", description="What goes in.")
+    features: list[FeatureSpec] = Field(
+        min_length=1, max_length=8, title="Features", description="What goes in; several for a multimodal model."
+    )
     hyperparameters: Hyperparameters = Field(
         default=Hyperparameters(),
         description="How the models learn.",
@@ -277,7 +198,10 @@ class TrainingSpec(Declared):
         description="The big network that teaches. Without one, each student learns by itself.",
     )
     students: list[ModelSpec] = Field(
-        default=[], max_length=16, title="Students", description="The compact networks that are shipped."
+        default=[],
+        max_length=16,
+        title="Students",
+        description="The compact networks that are shipped.",
     )
 
     @field_validator("version")
@@ -305,56 +229,38 @@ class TrainingSpec(Declared):
             )
         return self
 
-    def _model_problems(self) -> list[tuple[tuple[str | int, ...], str, object]]:
-        problems: list[tuple[tuple[str | int, ...], str, object]] = []
+    def _model_problems(self) -> list[Problem]:
+        problems: list[Problem] = []
         if not self.students:
             message = "at least one student is needed: the trainer teaches, students are what is shipped"
             problems.append((("students",), f"{message}. Accepted: 1 to 16 models", []))
         problems += self._duplicates("id") + self._duplicates("tflite_output_path")
         for location, model in self.located_models():
-            if model.freeze_model_from_checkpoint and location[0] == "students":
-                problems.append(
-                    (
-                        (*location, "freeze_model_from_checkpoint"),
-                        "a student learns and can't be frozen. Accepted: false; only the trainer can be frozen",
-                        True,
-                    )
-                )
-            elif model.freeze_model_from_checkpoint and model.load_checkpoint is None:
-                problems.append(
-                    (
-                        (*location, "freeze_model_from_checkpoint"),
-                        "a frozen trainer needs weights to start from. Accepted: true together with load_checkpoint",
-                        True,
-                    )
-                )
-            unfit = model.params.check_shape(self.features[0].shape)
-            if unfit:
-                problems.append(((*location, "params"), unfit, model.params.model_dump()))
-        hyper = self.hyperparameters
-        if self.trainer is None and hyper.stop_when_cross_below is not None:
-            problems.append(
-                (
-                    ("hyperparameters", "stop_when_cross_below"),
-                    "there is no trainer to compare the students with. Accepted: null, or a spec with a trainer",
-                    hyper.stop_when_cross_below,
-                )
-            )
-        taught = hyper.loss_weights.student + (hyper.loss_weights.cross if self.trainer else 0.0)
-        if taught == 0:
-            problems.append(
-                (
-                    ("hyperparameters", "loss_weights", "student"),
-                    "the students would learn nothing. Accepted: above 0 for student, or for cross with a trainer",
-                    hyper.loss_weights.student,
-                )
-            )
+            found = model_problems(model, location, self)
+            problems += [((*location, *path), message, received) for path, message, received in found]
+        return [*problems, *self._feature_problems(), *self._sharing_problems(), *learning_problems(self)]
+
+    def _feature_problems(self) -> list[Problem]:
+        message = "is the name of another feature or of the label. Accepted: a unique one"
+        return [
+            (("features", index, "name"), message, feature.name)
+            for index, feature in enumerate(self.features)
+            if feature.name in {feature.name for feature in self.features[:index]} | {self.task.label, "path"}
+        ]
+
+    def _sharing_problems(self) -> list[Problem]:
+        problems: list[Problem] = []
+        for index, student in enumerate(self.students):
+            before = [other.id for other in self.students[:index]]
+            if student.share_with is not None and student.share_with not in before:
+                message = f"is no student before this one. Accepted: {', '.join(before) or 'none is before it'}"
+                problems.append((("students", index, "share_with"), message, student.share_with))
         return problems
 
-    def _duplicates(self, field: str) -> list[tuple[tuple[str | int, ...], str, object]]:
+    def _duplicates(self, field: str) -> list[Problem]:
         counts = Counter(getattr(model, field) for model in self.models())
         seen: set[str] = set()
-        problems: list[tuple[tuple[str | int, ...], str, object]] = []
+        problems: list[Problem] = []
         for location, model in self.located_models():
             value = getattr(model, field)
             if value is not None and counts[value] > 1 and value in seen:

@@ -80,13 +80,40 @@ def test_a_spec_can_not_be_changed():
         ({"hyperparameters": {"rate": 1}}, "hyperparameters.rate", ["is not a field here", "learning_rate"]),
         ({"students": ...}, "students", ["at least one student", "Accepted: 1 to 16"]),
         ({"task": ...}, "task", ["is required"]),
-        ({"task": {"type": "regression", "num_classes": 3}}, "task.type", ["'regression'", "'classification'"]),
+        ({"task": {"type": "ranking", "num_classes": 3}}, "task.type", ["'ranking'", "'classification'", "'sequence'"]),
+        ({"task": {"type": "classification"}}, "task.num_classes", ["needed for classification", "Received: none"]),
+        ({"task": {"type": "multi_label", "num_classes": 3, "num_values": 2}}, "task.num_values", ["no meaning", "2"]),
+        ({"task": {"num_classes": 2_000_000}}, "task.num_classes", ["1000000", "Received: 2000000"]),
         ({"task": {"num_classes": 1}}, "task.num_classes", ["greater than or equal to 2", "Received: 1"]),
-        ({"features": [{"shape": [8, 8, 2]}]}, "features[0].shape[2]", ["Received: 2", "1 or 3"]),
+        ({"features": [{"shape": [8, 8, 2]}]}, "features[0].shape", ["2 channels", "[8, 8, 2]", "1 (grey)"]),
+        ({"features": [{"type": "sensor", "shape": [8]}]}, "features[0].shape", ["[8]", "[steps, channels]"]),
+        ({"features": [{"type": "audio", "shape": [800]}]}, "features[0].sample_rate", ["needed for audio", "16000"]),
+        (
+            {"features": [{"type": "audio", "shape": [80], "sample_rate": 8000}]},
+            "features[0].spectrogram",
+            ["longer than the sound", "32 ms", "10 ms"],
+        ),
+        ({"features": [{"shape": [8, 8, 1], "sample_rate": 8000}]}, "features[0].sample_rate", ["audio only", "8000"]),
         ({"hyperparameters": {"learning_rate": -0.1}}, "hyperparameters.learning_rate", ["greater than 0", "-0.1"]),
         ({"hyperparameters": {"learning_rate": "fast"}}, "hyperparameters.learning_rate", ["number", "'fast'"]),
         ({"hyperparameters": {"learning_rate": float("nan")}}, "hyperparameters.learning_rate", ["nan"]),
-        ({"hyperparameters": {"quantize": "int8"}}, "hyperparameters.quantize", ["not available", "null", "'int8'"]),
+        ({"hyperparameters": {"quantize": "int7"}}, "hyperparameters.quantize", ["'int8'", "'int7'"]),
+        (
+            {"hyperparameters": {"class_weights": [1, 2]}},
+            "hyperparameters.class_weights",
+            ["2 weights", "Accepted: 10"],
+        ),
+        (
+            {"hyperparameters": {"class_weights": [1] * 10, "class_weighting": "balanced"}},
+            "hyperparameters",
+            ["exclude each other", "one of them"],
+        ),
+        ({"hyperparameters": {"warmup_steps": 50, "steps": 50}}, "hyperparameters", ["50 of 50", "fewer than steps"]),
+        (
+            {"trainer": None, "hyperparameters": {"unlabelled_batch_size": 8}},
+            "hyperparameters.unlabelled_batch_size",
+            ["no trainer to teach", "8", "Accepted: 0"],
+        ),
         ({"hyperparameters": {"optimizer": "magic"}}, "hyperparameters.optimizer", ["'magic'", "'adam'"]),
         (
             {"hyperparameters": {"cross_loss": "mse_logits", "temperature": 2}},
@@ -129,11 +156,48 @@ def test_refuses_with_field_received_and_accepted(changes, field, parts):
         ({"model_type": "cnn", "params": {"filters": [8] * 5}}, "params", ["leave nothing", "at most 4 blocks"]),
         ({"model_type": "cnn", "params": {"kernel_size": 4}}, "params.kernel_size", ["1, 3, 5 or 7", "Received: 4"]),
         ({"model_type": "feed_forward", "params": {"bits": 3}}, "params.bits", ["not a field", "units"]),
+        ({"share_layers": ["dense_0"]}, "share_layers", ["together with share_with"]),
+        ({"share_with": "none", "share_layers": ["dense_0"]}, "share_with", ["no student before", "'none'"]),
+        ({"model_type": "saved_model", "params": {"path": "big.keras"}}, "model_type", ["only be the trainer", "lstm"]),
+        ({"output_buckets": 1}, "output_buckets", ["greater than or equal to 2"]),
     ],
 )
 def test_refuses_a_student_by_field(model, field, parts):
     details = refused(students=[{"id": "small", "model_type": "projection", **model}])
     assert [detail["field"] for detail in details] == [f"students[0].{field}"]
+    for part in parts:
+        assert part in details[0]["message"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "field", "parts"),
+    [
+        (
+            {"features": [{"name": "label", "shape": [8, 8, 1]}]},
+            "features[0].name",
+            ["another feature or of the label"],
+        ),
+        (
+            {"features": [{"shape": [8, 8, 1]}, {"name": "title", "type": "text", "shape": [32]}]},
+            "students[0].model_type",
+            ["takes one feature", "has 2", "multimodal"],
+        ),
+        (
+            {"features": [{"name": "values", "type": "vector", "shape": [8]}], "model_type": "cnn"},
+            "students[0].params",
+            ["cnn does not take vector", "image"],
+        ),
+        (
+            {"task": {"type": "sequence", "num_classes": 4}, "model_type": "cnn"},
+            "students[0].model_type",
+            ["no output for each step of image"],
+        ),
+    ],
+)
+def test_refuses_models_that_do_not_fit_task_or_features(changes, field, parts):
+    model_type = changes.pop("model_type", "projection")
+    details = refused(**changes, trainer=None, students=[{"id": "small", "model_type": model_type}])
+    assert details[0]["field"] == field
     for part in parts:
         assert part in details[0]["message"]
 
@@ -233,7 +297,11 @@ def test_the_schema_describes_every_field_for_a_form():
 @pytest.mark.parametrize("name", MODEL_TYPES)
 def test_every_model_type_has_defaults_titles_and_descriptions(name):
     model_type = MODEL_TYPES[name]
-    model_type.params()
+    needed = {
+        "transfer": {"base": "mobilenet", "base_params": {"weights": "imagenet"}},
+        "saved_model": {"path": "big.keras"},
+    }
+    model_type.params.model_validate(needed.get(name, {}))
     assert model_type.title
     assert model_type.description
     for field in model_type.params.model_json_schema()["properties"].values():
