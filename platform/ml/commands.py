@@ -55,9 +55,11 @@ def _reporter(*, events: bool) -> Reporter:
     return Reporter(events=True, stream=stream)
 
 
-def _import_images(options: argparse.Namespace, reporter: Reporter) -> None:
-    from ml.data.importing import ImportSettings, import_images
+def _import(options: argparse.Namespace, reporter: Reporter) -> None:
+    from ml.data.import_spec import ImportSpec
+    from ml.data.importing import ImportSettings, import_dataset
 
+    spec = ImportSpec.read(options.spec) if options.spec else None
     settings = ImportSettings(
         seed=options.seed,
         validation=options.validation,
@@ -67,8 +69,9 @@ def _import_images(options: argparse.Namespace, reporter: Reporter) -> None:
         height=options.height,
         width=options.width,
         channels=options.channels,
+        bad_values=options.bad_values,
     )
-    import_images(options.archive, options.out, options.work, settings, reporter)
+    import_dataset(options.source, options.out, options.work, settings, reporter, spec)
 
 
 def _train(options: argparse.Namespace, reporter: Reporter) -> None:
@@ -131,21 +134,25 @@ def _parser() -> argparse.ArgumentParser:
         command.set_defaults(run=run)
         return command
 
-    command = add("import-images", _import_images, "make a dataset from a zip of class folders")
-    command.add_argument("--archive", type=Path, required=True)
+    command = add("import", _import, "make a dataset from class folders, a table or TFRecord files")
+    command.add_argument("--source", type=Path, required=True, help="a folder, or a .zip, .csv, .jsonl or .tfrecord")
+    command.add_argument("--spec", type=Path, default=None, help="what the source holds: task, features, classes")
     command.add_argument("--out", type=Path, required=True)
     command.add_argument("--work", type=Path, required=True)
     command.add_argument("--seed", type=int, default=7)
     command.add_argument("--validation", type=float, default=0.1, help="fraction of each class")
     command.add_argument("--test", type=float, default=0.2, help="fraction of each class")
-    command.add_argument("--max-bytes", type=int, default=2_000_000_000, help="largest unpacked size")
+    command.add_argument("--max-bytes", type=int, default=2_000_000_000, help="largest size, unpacked and written")
     command.add_argument("--max-files", type=int, default=1_000_000)
     for side in ("height", "width", "channels"):
-        command.add_argument(f"--{side}", type=int, default=None, help="default: the most common one")
+        command.add_argument(f"--{side}", type=int, default=None, help="of pictures; default: the most common one")
+    command.add_argument(
+        "--bad-values", choices=("refuse", "skip"), default="refuse", help="what to do with rows that hold NaN"
+    )
 
     command = add("train", _train, "train the models of a spec jointly, export and measure them")
     command.add_argument("--spec", type=Path, required=True, help="a .yaml or .json training spec")
-    command.add_argument("--dataset", type=Path, required=True, help="a folder written by import-images")
+    command.add_argument("--dataset", type=Path, required=True, help="a folder written by import")
     command.add_argument("--out", type=Path, required=True)
     command.add_argument("--work", type=Path, required=True, help="checkpoints; the same folder again resumes")
 

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ml.data.importing import ImportSettings, import_images
+from ml.data.importing import ImportSettings, import_dataset
 from ml.reporting import Reporter
 from ml.specs import TrainingSpec
 
@@ -67,7 +67,7 @@ def digits_zip(tmp_path_factory: pytest.TempPathFactory, digit_images) -> Path:
 @pytest.fixture(scope="session")
 def digits_dataset(tmp_path_factory: pytest.TempPathFactory, digits_zip) -> Path:
     folder = tmp_path_factory.mktemp("dataset")
-    import_images(digits_zip, folder / "out", folder / "work", ImportSettings(), quiet_reporter())
+    import_dataset(digits_zip, folder / "out", folder / "work", ImportSettings(), quiet_reporter())
     return folder / "out"
 
 

@@ -11,8 +11,8 @@ from ml.commands import main
 from tests.ml.conftest import engine_command, engine_environment
 
 
-def test_import_images_writes_events_and_a_result(engine, digits_zip):
-    finished = engine("import-images", "--archive", digits_zip)
+def test_import_writes_events_and_a_result(engine, digits_zip):
+    finished = engine("import", "--source", digits_zip)
     assert finished.status == 0
     assert finished.result["num_examples"] == 1797
     assert {event["event"] for event in finished.events} == {"progress"}
@@ -22,7 +22,7 @@ def test_import_images_writes_events_and_a_result(engine, digits_zip):
 
 
 def test_a_refused_archive_ends_with_2_and_one_error(engine, make_zip):
-    finished = engine("import-images", "--archive", make_zip({"cat/../../x.png": b"1"}))
+    finished = engine("import", "--source", make_zip({"cat/../../x.png": b"1"}))
     assert finished.status == 2
     assert finished.error["code"] == "unsafe_path"
     assert finished.error["details"][0]["field"] == "cat/../../x.png"
@@ -60,7 +60,7 @@ def test_a_spec_for_another_dataset_ends_with_2(engine, tmp_path, tiny_spec_file
 
 def test_a_fault_of_the_engine_ends_with_1_and_a_traceback(engine, tmp_path, make_zip, digits_zip):
     (tmp_path / "out").write_text("a file where the folder should be")
-    finished = engine("import-images", "--archive", digits_zip)
+    finished = engine("import", "--source", digits_zip)
     assert finished.status == 1
     assert finished.error["code"] == "internal_error"
     assert "Traceback" in finished.stderr
@@ -70,7 +70,7 @@ def test_an_unknown_command_ends_with_2(capsys):
     with pytest.raises(SystemExit) as caught:
         main(["teach"])
     assert caught.value.code == 2
-    assert "import-images" in capsys.readouterr().err
+    assert "import" in capsys.readouterr().err
 
 
 def test_without_events_the_text_is_for_a_person(make_zip, tmp_path):
@@ -93,9 +93,9 @@ def test_sigterm_during_an_import_ends_with_143_and_leaves_nothing(digit_images,
         f"{label}/{i}-{j}.png": png(pixels + j % 5) for j in range(6) for i, (label, pixels) in enumerate(digit_images)
     }
     command = engine_command(
-        "import-images",
+        "import",
         "--events",
-        "--archive",
+        "--source",
         make_zip(entries),
         "--out",
         tmp_path / "out",

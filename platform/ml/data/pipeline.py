@@ -1,104 +1,112 @@
-"""tf.data pipelines: streamed from TFRecord files, shuffled by seed, cached when the pixels fit in memory."""
+"""tf.data pipelines: streamed from TFRecord files, shuffled by seed, kept in memory when the decoded values fit."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from math import prod
+from functools import cached_property, partial
 from pathlib import Path
 
 import tensorflow as tf
 
-from ml.data.dataset import DatasetInfo, Split, check_label, split_path
-from ml.layers.pixels import PixelStatistics
+from ml.data.augmenting import Augment
+from ml.data.dataset import DatasetInfo, Split, split_path
+from ml.data.decoding import Batch, decode_batch, example_bytes
 from ml.refusal import RefusedError
 
 CACHE_BYTES = 256_000_000
 SHUFFLE_RECORDS = 20_000
+READ_BATCH = 512
 _PARALLEL = 2
 
 
 @dataclass(frozen=True)
 class Pipeline:
-    """The splits of a dataset folder as tf.data of (uint8 [batch, height, width, channels], int64 [batch])."""
+    """The splits of a dataset folder as tf.data of ({feature: raw values [batch, …]}, {"label": labels [batch, …]}).
+
+    Values are those of `FeatureSpec`, labels those of `ml.tasks.labels`.
+    """
 
     folder: Path
     info: DatasetInfo
 
-    def training_batches(self, *, batch_size: int, seed: int, start_step: int = 0) -> tf.data.Dataset:
+    def training_batches(
+        self, *, batch_size: int, seed: int, start_step: int = 0, unlabelled_batch_size: int = 0
+    ) -> tf.data.Dataset:
         """Endless batches, each epoch in its own order, which depends on `seed` and the epoch's number alone.
 
         With `start_step` the stream begins at that batch: exactly what a run without a break would see there.
+        `unlabelled_batch_size` examples without labels are added to each batch.
         """
-        count = self.info.splits["train"]
-        records = tf.data.TFRecordDataset(str(split_path(self.folder, "train")))
-        fits = count * prod(self.info.feature.shape) <= CACHE_BYTES
-        elements = records.map(self._decode, num_parallel_calls=_PARALLEL).cache() if fits else records
-        buffer = count if fits else min(count, SHUFFLE_RECORDS)
-
-        def epoch(number: tf.Tensor) -> tf.data.Dataset:
-            return elements.shuffle(buffer, seed=seed + number, reshuffle_each_iteration=False)
-
-        first, offset = divmod(start_step * batch_size, count)
-        examples = tf.data.Dataset.range(first, tf.int64.max).flat_map(epoch).skip(offset)
-        batches = examples.batch(batch_size, drop_remainder=True)
-        if not fits:
-            batches = batches.map(self._decode_batch, num_parallel_calls=_PARALLEL)
+        batches = self._varied("train", batch_size=batch_size, seed=seed, start_step=start_step)
+        if unlabelled_batch_size:
+            more = self._varied("unlabelled", batch_size=unlabelled_batch_size, seed=seed, start_step=start_step)
+            batches = tf.data.Dataset.zip(batches, more).map(_joined, num_parallel_calls=_PARALLEL)
         return batches.prefetch(4)
 
-    def batches(self, split: Split, *, batch_size: int = 512) -> tf.data.Dataset:
+    def batches(self, split: Split, *, batch_size: int = READ_BATCH) -> tf.data.Dataset:
         """One pass over a split, in the order of the file; the last batch may be smaller."""
-        records = tf.data.TFRecordDataset(str(split_path(self.folder, split)))
-        decoded = records.batch(batch_size).map(self._decode_batch, num_parallel_calls=_PARALLEL)
-        return decoded.prefetch(2)
+        records = self._records(split).batch(batch_size)
+        return records.map(partial(self._decode, split=split), num_parallel_calls=_PARALLEL).prefetch(2)
 
-    def statistics(self) -> PixelStatistics:
-        """Mean and deviation of each channel over the training split. Raises RefusedError if an example is damaged."""
-        total = tf.zeros([self.info.feature.shape[2]], tf.float64)
-        squares, count, lowest, highest = tf.zeros_like(total), 0, 0, 0
-        try:
-            for images, labels in self.batches("train"):
-                values = tf.cast(images, tf.float64)
-                total += tf.reduce_sum(values, [0, 1, 2])
-                squares += tf.reduce_sum(values * values, [0, 1, 2])
-                count += int(tf.size(images)) // self.info.feature.shape[2]
-                lowest = min(lowest, int(tf.reduce_min(labels)))
-                highest = max(highest, int(tf.reduce_max(labels)))
-        except (tf.errors.InvalidArgumentError, tf.errors.DataLossError) as error:
-            raise _broken_example(str(error.message)) from None
-        except UnicodeDecodeError as error:
-            # TensorFlow repeats the record's bytes in its message, and fails to make that a text.
-            raise _broken_example(error.object.decode("ascii", "replace")) from None
-        check_label(lowest, self.info)
-        check_label(highest, self.info)
+    def _varied(self, split: Split, *, batch_size: int, seed: int, start_step: int) -> tf.data.Dataset:
+        """Shuffled batches with the dataset's augmentation; examples with a label are mixed with such alone."""
+        batches = self._shuffled(split, batch_size=batch_size, seed=seed, start_step=start_step)
+        if self.info.augmentation.is_empty:
+            return batches
+        numbered = tf.data.Dataset.zip(tf.data.Dataset.counter(start_step), batches)
+        augment = Augment(self.info, seed=seed, stream=int(split == "unlabelled"))
+        return numbered.map(augment, num_parallel_calls=_PARALLEL)
+
+    def _shuffled(self, split: Split, *, batch_size: int, seed: int, start_step: int) -> tf.data.Dataset:
+        count = self.info.splits.get(split, 0)
         if count == 0:
-            raise RefusedError("empty_split", "The train split has no examples.")
-        mean = total / count
-        std = tf.sqrt(tf.maximum(squares / count - mean * mean, 0.0))
-        return PixelStatistics(mean=tuple(mean.numpy().tolist()), std=tuple(std.numpy().tolist()))
-
-    def _schema(self) -> dict[str, tf.io.FixedLenFeature]:
-        return {
-            self.info.feature.name: tf.io.FixedLenFeature([], tf.string),
-            self.info.label: tf.io.FixedLenFeature([], tf.int64),
-        }
-
-    def _image(self, encoded: tf.Tensor) -> tf.Tensor:
-        return tf.ensure_shape(tf.io.decode_png(encoded, self.info.feature.shape[2]), self.info.feature.shape)
-
-    def _decode(self, record: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        fields = tf.io.parse_single_example(record, self._schema())
-        return self._image(fields[self.info.feature.name]), fields[self.info.label]
-
-    def _decode_batch(self, records: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        fields = tf.io.parse_example(records, self._schema())
-        images = tf.map_fn(
-            self._image,
-            fields[self.info.feature.name],
-            fn_output_signature=tf.TensorSpec(self.info.feature.shape, tf.uint8),
+            raise RefusedError("empty_split", f"The {split} split has no examples.")
+        first, offset = divmod(start_step * batch_size, count)
+        epochs = tf.data.Dataset.range(first, tf.int64.max)
+        if count * example_bytes(self.info) <= CACHE_BYTES:
+            gather = self._held[split] if split in self._held else self._hold(split)
+            order = epochs.flat_map(lambda epoch: tf.data.Dataset.from_tensor_slices(_order(count, seed, epoch)))
+            indices = order.skip(offset).batch(batch_size, drop_remainder=True)
+            return indices.map(gather, num_parallel_calls=_PARALLEL)
+        records = self._records(split)
+        buffer = min(count, SHUFFLE_RECORDS)
+        shuffled = epochs.flat_map(
+            lambda epoch: records.shuffle(buffer, seed=seed + epoch, reshuffle_each_iteration=False)
         )
-        return images, fields[self.info.label]
+        batches = shuffled.skip(offset).batch(batch_size, drop_remainder=True)
+        return batches.map(partial(self._decode, split=split), num_parallel_calls=_PARALLEL)
+
+    @cached_property
+    def _held(self) -> dict[Split, Callable[[tf.Tensor], Batch]]:
+        return {}
+
+    def _hold(self, split: Split) -> Callable[[tf.Tensor], Batch]:
+        """Decodes the whole split into memory; gives a function of indices [batch] that picks from it."""
+        parts = list(self.batches(split))
+        features = {name: tf.concat([part[0][name] for part in parts], 0) for name in parts[0][0]}
+        label = tf.concat([part[1]["label"] for part in parts], 0)
+
+        def gather(indices: tf.Tensor) -> Batch:
+            picked = {name: tf.gather(values, indices) for name, values in features.items()}
+            return picked, {"label": tf.gather(label, indices)}
+
+        self._held[split] = gather
+        return gather
+
+    def _records(self, split: Split) -> tf.data.Dataset:
+        return tf.data.TFRecordDataset(str(split_path(self.folder, split)), buffer_size=1 << 20)
+
+    def _decode(self, records: tf.Tensor, *, split: Split) -> Batch:
+        return decode_batch(records, self.info, is_labelled=split != "unlabelled")
 
 
-def _broken_example(reason: str) -> RefusedError:
-    printable = "".join(character if character.isprintable() else "?" for character in reason[:300])
-    return RefusedError("broken_example", f"An example of the train split can't be read: {printable}")
+def _order(count: int, seed: int, epoch: tf.Tensor) -> tf.Tensor:
+    """The examples of an epoch in its own order: a permutation that depends on seed and epoch alone."""
+    key = tf.stack([tf.constant(seed, tf.int64), tf.cast(epoch, tf.int64)])
+    return tf.random.experimental.stateless_shuffle(tf.range(count), seed=key)
+
+
+def _joined(labelled: Batch, unlabelled: Batch) -> Batch:
+    features = {name: tf.concat([values, unlabelled[0][name]], 0) for name, values in labelled[0].items()}
+    return features, {name: tf.concat([values, unlabelled[1][name]], 0) for name, values in labelled[1].items()}

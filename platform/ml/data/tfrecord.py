@@ -1,4 +1,4 @@
-"""TFRecord files of tf.train.Example, read and written without TensorFlow, whose import costs seconds.
+"""TFRecord files, read and written without TensorFlow, whose import costs seconds.
 
 Format: for each record its length (uint64), the masked CRC of the length, the bytes, the masked CRC of the bytes, all
 little-endian (tensorflow/core/lib/io/record_writer.h). The CRC is CRC-32C (Castagnoli).
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -16,7 +15,10 @@ import numpy as np
 
 from ml.refusal import RefusedError
 
-RECORD_OVERHEAD = 16  # bytes of a file for each record, beside the record itself
+RECORD_HEADER = 12  # bytes of a file before each record
+RECORD_OVERHEAD = 16  # and before and after it together
+# Below this many bytes, a loop over them is faster than arrays.
+_SHORT = 256
 _POLYNOMIAL = 0x82F63B78
 _BLOCK = 256
 _MASK_DELTA = 0xA282EAD8
@@ -43,17 +45,18 @@ def _block_tables() -> tuple[np.ndarray[tuple[int, int], np.dtype[np.uint32]], l
 
 _POSITIONS, _ADVANCE = _block_tables()
 _ROWS = np.arange(_BLOCK)
+_TABLE: list[int] = _POSITIONS[-1].tolist()
 
 
 def crc32c(data: bytes) -> int:
     """CRC-32C of `data`. Whole blocks at a time, since the CRC is linear: about 80 MB/s on one core."""
-    # Four zero-state bytes in front change nothing; the initial value goes into the first four real bytes.
-    padding = -len(data) % _BLOCK
-    if len(data) < 4:
-        state = 0xFFFFFFFF
+    if len(data) < _SHORT:
+        state, table = 0xFFFFFFFF, _TABLE
         for byte in data:
-            state = (state >> 8) ^ int(_POSITIONS[-1][(state ^ byte) & 0xFF])
+            state = (state >> 8) ^ table[(state ^ byte) & 0xFF]
         return state ^ 0xFFFFFFFF
+    # Zero-state bytes in front change nothing; the initial value goes into the first four real bytes.
+    padding = -len(data) % _BLOCK
     padded = np.zeros(padding + len(data), np.uint8)
     padded[padding:] = np.frombuffer(data, np.uint8)
     padded[padding : padding + 4] ^= 0xFF
@@ -88,9 +91,9 @@ def write_record(file: BinaryIO, record: bytes) -> None:
 def read_records(path: Path) -> Iterator[bytes]:
     """The records of a file, each checked. Raises RefusedError `broken_tfrecord` with the offset."""
     with path.open("rb") as file:
-        while header := file.read(12):
+        while header := file.read(RECORD_HEADER):
             offset = file.tell() - len(header)
-            if len(header) == 12 and masked_crc32c(header[:8]) == struct.unpack("<I", header[8:])[0]:
+            if len(header) == RECORD_HEADER and masked_crc32c(header[:8]) == struct.unpack("<I", header[8:])[0]:
                 (length,) = struct.unpack("<Q", header[:8])
                 record, footer = file.read(length), file.read(4)
                 if len(record) == length and footer == struct.pack("<I", masked_crc32c(record)):
@@ -99,104 +102,3 @@ def read_records(path: Path) -> Iterator[bytes]:
             raise RefusedError(
                 "broken_tfrecord", f"{path.name} is damaged: the record at byte {offset} is cut off or was changed."
             )
-
-
-@dataclass(frozen=True)
-class Example:
-    """One labelled image: the encoded PNG, the index of its class, and the path that it was imported from."""
-
-    image: bytes
-    label: int
-    path: str
-
-    def encode(self, *, feature: str = "image") -> bytes:
-        """The serialized tf.train.Example, fields in alphabetical order."""
-        fields = {
-            feature: _field(1, _field(1, self.image)),
-            "label": _field(3, _field(1, _varint(self.label))),
-            "path": _field(1, _field(1, self.path.encode())),
-        }
-        entries = (_field(1, _field(1, name.encode()) + _field(2, fields[name])) for name in sorted(fields))
-        return _field(1, b"".join(entries))
-
-    @classmethod
-    def decode(cls, record: bytes, *, feature: str = "image") -> Example:
-        """Reads `encode`'s form and that of TensorFlow. Raises RefusedError `broken_example` if a field is missing."""
-        try:
-            values: dict[str, bytes | int] = {}
-            for _, features in _fields(record):
-                for _, entry in _fields(_bytes(features)):
-                    parts = dict(_fields(_bytes(entry)))
-                    values[_bytes(parts[1]).decode()] = _first_value(_bytes(parts[2]))
-            image, label, path = values[feature], values["label"], values.get("path", b"")
-            if isinstance(image, int) or not isinstance(label, int) or isinstance(path, int):
-                raise TypeError
-            return cls(image=image, label=label, path=path.decode())
-        except (KeyError, IndexError, TypeError, ValueError, struct.error):
-            raise RefusedError(
-                "broken_example",
-                f"A record is not an example with '{feature}' (bytes) and 'label' (integer). "
-                f"Received: {len(record)} bytes.",
-            ) from None
-
-
-def _varint(value: int) -> bytes:
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
-
-
-def _field(number: int, payload: bytes) -> bytes:
-    """A length-delimited protobuf field."""
-    return bytes([number << 3 | 2]) + _varint(len(payload)) + payload
-
-
-def _fields(message: bytes) -> Iterator[tuple[int, bytes | int]]:
-    """The fields of a protobuf message: number and payload, an integer for a varint."""
-    position = 0
-    while position < len(message):
-        key, position = _read_varint(message, position)
-        if key & 7 == 0:
-            value, position = _read_varint(message, position)
-            yield key >> 3, value
-        elif key & 7 == 2:
-            length, position = _read_varint(message, position)
-            if position + length > len(message):
-                raise ValueError("field reaches past the message")
-            yield key >> 3, message[position : position + length]
-            position += length
-        else:
-            raise ValueError(f"wire type {key & 7}")
-
-
-def _read_varint(message: bytes, position: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        byte = message[position]
-        position += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, position
-        shift += 7
-        if shift > 63:
-            raise ValueError("varint too long")
-
-
-def _bytes(payload: bytes | int) -> bytes:
-    if isinstance(payload, int):
-        raise TypeError("bytes expected")
-    return payload
-
-
-def _first_value(feature: bytes) -> bytes | int:
-    """The first element of a tf.train.Feature: bytes_list (1), or int64_list (3), packed or not."""
-    kind, values = next(_fields(feature))
-    _, first = next(_fields(_bytes(values)))
-    if kind == 3 and isinstance(first, bytes):
-        return _read_varint(first, 0)[0]
-    if kind not in (1, 3):
-        raise TypeError(f"feature kind {kind}")
-    return first
