@@ -40,17 +40,26 @@ def side_for(inputs: int) -> int:
     return side
 
 
-def sign_masks(*, seed: int, blocks: int, side: int) -> npt.NDArray[np.bool_]:
-    """Where to keep (True) or flip (False) the sign: bool [rounds, blocks, side, side], by `seed`."""
+def sign_factors(*, seed: int, blocks: int, side: int) -> list[tuple[npt.NDArray[np.float32], ...]]:
+    """The ±1 of each round, whose product over its factors broadcasts to [blocks, side, side], by `seed`.
+
+    The first round has a sign for each value; the others one for each row times one for each column. On MNIST at 720
+    bits six seeds gave 93.0 % so, and 93.0 % with a sign for each value in all rounds, which takes 2 KB more.
+    """
     generator = np.random.Generator(np.random.PCG64(seed))
-    return generator.integers(0, 2, (ROUNDS, blocks, side, side), dtype=np.uint8).astype(np.bool_)
+
+    def signs(*shape: int) -> npt.NDArray[np.float32]:
+        drawn = generator.integers(0, 2, (blocks, *shape), dtype=np.uint8)
+        return np.where(drawn, np.float32(1), np.float32(-1))
+
+    return [(signs(side, side),), *((signs(side, 1), signs(1, side)) for _ in range(ROUNDS - 1))]
 
 
 @tf_keras.saving.register_keras_serializable("bantam")
 class StructuredProjection(tf_keras.layers.Layer):  # type: ignore[misc]
-    """uint8 [batch, height, width, channels] → float32 [batch, outputs] of ±1.
+    """Whole numbers -255 … 255 of any dtype, [batch, …, channels] → float32 [batch, outputs] of ±1.
 
-    `center` is an integer for each channel that is taken off the pixels. A value of exactly zero gives -1.
+    `center` is an integer for each channel, or one for all, that is taken off the values. Exactly zero gives -1.
     Raises ValueError if the input has more than 65536 values.
     """
 
@@ -66,8 +75,8 @@ class StructuredProjection(tf_keras.layers.Layer):  # type: ignore[misc]
             raise ValueError(f"StructuredProjection takes at most 65536 values an example. Received: {inputs}")
         self._inputs = inputs
         self._side = side_for(inputs)
-        self._blocks = -(-self.outputs // self._side**2)
-        self._masks = sign_masks(seed=self.seed, blocks=self._blocks, side=self._side)
+        self._blocks = -(-self.outputs // (self._side**2 - 1))
+        self._signs = sign_factors(seed=self.seed, blocks=self._blocks, side=self._side)
         super().build(input_shape)
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
@@ -76,18 +85,26 @@ class StructuredProjection(tf_keras.layers.Layer):  # type: ignore[misc]
         x = tf.reshape(x, [-1, self._inputs])
         if self._inputs < side * side:
             x = tf.pad(x, [[0, 0], [0, side * side - self._inputs]])
-        x = tf.reshape(x, [-1, 1, side, side])
         transform = tf.constant(hadamard(side))
-        for mask in self._masks:
-            # A boolean constant costs one byte a value in the file; signs as floats would be folded to four.
-            x = tf.where(tf.constant(mask[np.newaxis]), x, -x)
+        # One example in one block, as in an exported file, stays one square, which saves the file many reshapes.
+        square = [side, side] if inputs.shape[0] == 1 and blocks == 1 else [-1, blocks, side, side]
+        x = tf.reshape(x, [-1, 1, side, side] if blocks > 1 else square)
+        for first, *others in self._signs:
+            # The scale lies in the signs: after the products, the converter would make another matrix with it.
+            for factor in [first / np.float32(side), *others]:
+                x = x * tf.constant(factor.reshape(factor.shape[-2:]) if len(square) == 2 else factor)
             # H_N = H_√N ⊗ H_√N: the transform of the flat vector is H·X·H on the square, which stays transposed.
             # Plain matrix products: TensorFlow 2.21 with oneDNN corrupts memory in a batched one that broadcasts.
             x = tf.matmul(tf.reshape(x, [-1, side]), transform)
-            x = tf.transpose(tf.reshape(x, [-1, side, side]), [0, 2, 1])
+            x = x if len(square) == 2 else tf.reshape(x, [-1, side, side])
+            x = tf.linalg.matrix_transpose(x)
             x = tf.matmul(tf.reshape(x, [-1, side]), transform)
-            x = tf.reshape(tf.floor(x * (1.0 / side) + 0.5), [-1, blocks, side, side])
-        x = tf.reshape(x, [-1, blocks * side * side])[:, : self.outputs]
+            x = tf.reshape(tf.floor(x + 0.5), square)
+        # Along the diagonals of the square: values of one row or column share signs, so the first few would be alike.
+        # √N² - 1 = (√N - 1)·(√N + 1): in rows that are one longer, diagonal neighbours stand below each other.
+        x = tf.reshape(x, [-1, side * side])[:, : side * side - 1]
+        x = tf.linalg.matrix_transpose(tf.reshape(x, [-1, side - 1, side + 1]))
+        x = tf.reshape(x, [-1, blocks * (side * side - 1)])[:, : self.outputs]
         return tf.where(x > 0.0, 1.0, -1.0)
 
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, int]:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from math import prod
+
 import numpy as np
 import pytest
 
@@ -8,24 +10,30 @@ pytestmark = pytest.mark.engine
 
 def slow_bits(pixels: np.ndarray, *, outputs: int, center: list[int], seed: int) -> list[int]:
     """The projection of one image in integers, by the definition of the Hadamard transform: no matrix, no float."""
-    from ml.layers.structured_projection import side_for, sign_masks
+    from ml.layers.structured_projection import side_for, sign_factors
 
     values = [int(value) - center[index % len(center)] for index, value in enumerate(pixels.ravel())]
     side = side_for(len(values))
     size = side * side
     values += [0] * (size - len(values))
-    masks = sign_masks(seed=seed, blocks=-(-outputs // size), side=side)
+    blocks = -(-outputs // (size - 1))
+    signs = [
+        np.broadcast_to(prod(factors), (blocks, side, side)).reshape(blocks, size)
+        for factors in sign_factors(seed=seed, blocks=blocks, side=side)
+    ]
     bits: list[int] = []
-    for block in range(masks.shape[1]):
+    for block in range(blocks):
         x = list(values)
-        for mask in masks[:, block].reshape(len(masks), size):
-            x = [value if keep else -value for value, keep in zip(x, mask, strict=True)]
+        for round_of_signs in signs:
+            x = [value * int(sign) for value, sign in zip(x, round_of_signs[block], strict=True)]
             # The entry at i, j of H is -1 to the number of ones in i AND j.
             x = [sum(-v if (i & j).bit_count() % 2 else v for j, v in enumerate(x)) for i in range(size)]
             x = [(2 * value + side) // (2 * side) for value in x]
             # The square of √N rows stays transposed.
             x = [x[column * side + row] for row in range(side) for column in range(side)]
-        bits += [1 if value > 0 else -1 for value in x]
+        # Diagonal by diagonal: from a value to the one a row below and a column to the right.
+        order = [start + step * (side + 1) for start in range(side + 1) for step in range(side - 1)]
+        bits += [1 if x[index] > 0 else -1 for index in order]
     return bits[:outputs]
 
 
@@ -58,14 +66,14 @@ def test_bits_do_not_depend_on_the_batch(tensorflow):
 
 def test_every_sum_of_the_largest_input_is_exact_in_float32(tensorflow):
     tf = tensorflow
-    from ml.layers.structured_projection import hadamard, sign_masks
+    from ml.layers.structured_projection import hadamard, sign_factors
 
     side = 256
-    masks = sign_masks(seed=1, blocks=1, side=side)
+    signs = sign_factors(seed=1, blocks=1, side=side)[0][0][0]
     transform = hadamard(side).astype(np.float64)
     x = np.full((side, side), 255.0)
     # The worst case: signs that line up with a row of the transform.
-    x = np.where(masks[0, 0], x, -x) * np.where(masks[0, 0], 1, -1)
+    x = x * signs * signs
     exact = transform @ x @ transform
     assert np.abs(exact).max() < 2**24
     single = tf.matmul(
@@ -97,3 +105,15 @@ def test_a_saved_layer_gives_the_same_bits(tensorflow):
     again = type(projection).from_config(projection.get_config())
     assert np.array_equal(projection(images), again(images))
     assert projection.compute_output_shape((None, 8, 8, 1)) == (None, 100)
+
+
+def test_few_bits_differ_as_much_as_many(tensorflow):
+    """The share of different bits estimates an angle; with bits that are alike, few would estimate it worse."""
+    generator = np.random.default_rng(5)
+    first, second = generator.integers(0, 256, (2, 200, 28, 28, 1), dtype=np.uint8)
+    a, b = (images.reshape(200, -1).astype(float) - 128 for images in (first, second))
+    angle = np.arccos(np.sum(a * b, axis=1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)) / np.pi
+    projection = layer(tensorflow, outputs=80, center=[128], seed=9)
+    different = np.mean(projection(first).numpy() != projection(second).numpy(), axis=1)
+    # 80 independent bits have the deviation of a binomial share.
+    assert np.std(different - angle) < 1.2 * np.sqrt(0.25 / 80)
