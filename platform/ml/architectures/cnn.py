@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from ml.architectures.base import BuildContext, ModelParams, ModelType
+from ml.features import FeatureSpec
 
 Width = Annotated[int, Field(ge=1, le=2048)]
 
@@ -37,38 +39,45 @@ class CnnParams(ModelParams):
         description="Normalize each block while training. On export it is folded into the convolutions.",
     )
 
-    def check_shape(self, shape: tuple[int, int, int]) -> str | None:
-        return check_pooling(shape, blocks=len(self.filters), pool_size=self.pool_size)
+    def check(self, feature: FeatureSpec, features: Sequence[FeatureSpec]) -> str | None:
+        return check_pooling(feature.picture, blocks=len(self.filters), pool_size=self.pool_size)
 
 
-def check_pooling(shape: tuple[int, int, int], *, blocks: int, pool_size: int) -> str | None:
-    """Says that `blocks` poolings by `pool_size` leave nothing of an image of `shape`; None if something is left."""
-    side = min(shape[:2])
+def check_pooling(picture: tuple[int, int, int], *, blocks: int, pool_size: int) -> str | None:
+    """Says that `blocks` poolings by `pool_size` leave nothing of a picture; None if something is left.
+
+    A picture that is one pixel wide is pooled along its height alone.
+    """
+    side = picture[0] if picture[1] == 1 else min(picture[:2])
     fitting = 0
     while pool_size > 1 and side >= pool_size:
         side //= pool_size
         fitting += 1
     if pool_size > 1 and blocks > fitting:
         return (
-            f"{blocks} blocks with pool_size {pool_size} leave nothing of an image of {shape[0]}x{shape[1]}. "
+            f"{blocks} blocks with pool_size {pool_size} leave nothing of {picture[0]}x{picture[1]}. "
             f"Accepted: at most {fitting} blocks, or pool_size 1"
         )
     return None
 
 
-def build(params: CnnParams, context: BuildContext) -> Any:
-    """tf_keras.Model: uint8 [batch, height, width, channels] → logits float32 [batch, num_classes]."""
+def encode(params: CnnParams, raw: Any, feature: FeatureSpec, context: BuildContext) -> Any:
+    """See ModelType.encode. What has steps only is convolved along them; of a video, each frame by itself."""
+    from ml.layers.front_end import encode_pictures
+
+    return encode_pictures(raw, feature, context, lambda x: _blocks(params, x, context))
+
+
+def _blocks(params: CnnParams, x: Any, context: BuildContext) -> Any:
     import tf_keras
 
-    from ml.layers.heads import activation_layer, dense_head, seeded_initializer
-    from ml.layers.pixels import Standardize
+    from ml.layers.front_end import sides
+    from ml.layers.heads import activation_layer, hidden_layers, picture_head, seeded_initializer
 
-    pixels = tf_keras.Input(context.shape, dtype="uint8", name=context.feature)
-    x = Standardize(context.statistics, name="standardize")(pixels)
     for index, filters in enumerate(params.filters):
         x = tf_keras.layers.Conv2D(
             filters,
-            params.kernel_size,
+            sides(x, params.kernel_size),
             padding="same",
             use_bias=not params.batch_norm,
             kernel_initializer=seeded_initializer(context, f"conv_{index}"),
@@ -77,19 +86,17 @@ def build(params: CnnParams, context: BuildContext) -> Any:
         if params.batch_norm:
             x = tf_keras.layers.BatchNormalization(momentum=0.9, name=f"norm_{index}")(x)
         x = activation_layer(context.activation, name=f"activation_{index}")(x)
-        if params.pool_size > 1:
-            x = tf_keras.layers.MaxPooling2D(params.pool_size, name=f"pool_{index}")(x)
-    if params.head == "average":
-        x = tf_keras.layers.GlobalAveragePooling2D(name="average")(x)
-    else:
-        x = tf_keras.layers.Flatten(name="flatten")(x)
-    return tf_keras.Model(pixels, dense_head(x, params.units, context), name=context.name)
+        if params.pool_size > 1 and not context.is_sequence:
+            x = tf_keras.layers.MaxPooling2D(sides(x, params.pool_size), name=f"pool_{index}")(x)
+    return hidden_layers(picture_head(x, params.head, context), params.units, context)
 
 
 MODEL_TYPE = ModelType(
     name="cnn",
     title="Convolutional",
-    description="Convolution blocks with pooling. The usual choice of trainer for images.",
+    description="Convolution blocks with pooling. The usual choice of trainer for images, sounds and signals.",
     params=CnnParams,
-    build=build,
+    encode=encode,
+    takes=frozenset({"image", "text", "sensor", "audio", "video"}),
+    steps=frozenset({"text", "sensor", "audio"}),
 )

@@ -6,12 +6,14 @@ k²·C + C·F weights in place of k²·C·F.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from ml.architectures.base import BuildContext, ModelParams, ModelType
 from ml.architectures.cnn import check_pooling
+from ml.features import FeatureSpec
 
 Width = Annotated[int, Field(ge=1, le=2048)]
 
@@ -38,26 +40,30 @@ class DepthwiseCnnParams(ModelParams):
         default=[], max_length=4, title="Hidden layers", description="Width of each dense layer before the output."
     )
 
-    def check_shape(self, shape: tuple[int, int, int]) -> str | None:
-        return check_pooling(shape, blocks=len(self.filters), pool_size=self.pool_size)
+    def check(self, feature: FeatureSpec, features: Sequence[FeatureSpec]) -> str | None:
+        return check_pooling(feature.picture, blocks=len(self.filters), pool_size=self.pool_size)
 
 
-def build(params: DepthwiseCnnParams, context: BuildContext) -> Any:
-    """tf_keras.Model: uint8 [batch, height, width, channels] → logits float32 [batch, num_classes]."""
+def encode(params: DepthwiseCnnParams, raw: Any, feature: FeatureSpec, context: BuildContext) -> Any:
+    """See ModelType.encode. What has steps only is convolved along them; of a video, each frame by itself."""
+    from ml.layers.front_end import encode_pictures
+
+    return encode_pictures(raw, feature, context, lambda x: _blocks(params, x, context))
+
+
+def _blocks(params: DepthwiseCnnParams, x: Any, context: BuildContext) -> Any:
     import tf_keras
 
-    from ml.layers.heads import activation_layer, dense_head, seeded_initializer
-    from ml.layers.pixels import Standardize
+    from ml.layers.front_end import sides
+    from ml.layers.heads import activation_layer, hidden_layers, picture_head, seeded_initializer
 
     def normalized(x: Any, name: str) -> Any:
         x = tf_keras.layers.BatchNormalization(momentum=0.9, name=f"{name}_norm")(x)
         return activation_layer(context.activation, name=f"{name}_activation")(x)
 
-    pixels = tf_keras.Input(context.shape, dtype="uint8", name=context.feature)
-    x = Standardize(context.statistics, name="standardize")(pixels)
     x = tf_keras.layers.Conv2D(
         params.stem,
-        params.kernel_size,
+        sides(x, params.kernel_size),
         padding="same",
         use_bias=False,
         kernel_initializer=seeded_initializer(context, "stem"),
@@ -66,7 +72,7 @@ def build(params: DepthwiseCnnParams, context: BuildContext) -> Any:
     x = normalized(x, "stem")
     for index, filters in enumerate(params.filters):
         x = tf_keras.layers.DepthwiseConv2D(
-            params.kernel_size,
+            sides(x, params.kernel_size),
             padding="same",
             use_bias=False,
             depthwise_initializer=seeded_initializer(context, f"depthwise_{index}"),
@@ -81,19 +87,17 @@ def build(params: DepthwiseCnnParams, context: BuildContext) -> Any:
             name=f"pointwise_{index}",
         )(x)
         x = normalized(x, f"pointwise_{index}")
-        if params.pool_size > 1:
-            x = tf_keras.layers.MaxPooling2D(params.pool_size, name=f"pool_{index}")(x)
-    if params.head == "average":
-        x = tf_keras.layers.GlobalAveragePooling2D(name="average")(x)
-    else:
-        x = tf_keras.layers.Flatten(name="flatten")(x)
-    return tf_keras.Model(pixels, dense_head(x, params.units, context), name=context.name)
+        if params.pool_size > 1 and not context.is_sequence:
+            x = tf_keras.layers.MaxPooling2D(sides(x, params.pool_size), name=f"pool_{index}")(x)
+    return hidden_layers(picture_head(x, params.head, context), params.units, context)
 
 
 MODEL_TYPE = ModelType(
     name="depthwise_cnn",
     title="Depthwise convolutional",
-    description="Depthwise separable convolutions: most accuracy for the bytes on images.",
+    description="Depthwise separable convolutions: most accuracy for the bytes on images, sounds and signals.",
     params=DepthwiseCnnParams,
-    build=build,
+    encode=encode,
+    takes=frozenset({"image", "text", "sensor", "audio", "video"}),
+    steps=frozenset({"text", "sensor", "audio"}),
 )

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from ml.architectures.base import BuildContext, ModelParams, ModelType
+from ml.features import FeatureSpec
 
 Width = Annotated[int, Field(ge=1, le=8192)]
 
@@ -21,23 +22,21 @@ class FeedForwardParams(ModelParams):
     )
 
 
-def build(params: FeedForwardParams, context: BuildContext) -> Any:
-    """tf_keras.Model: uint8 [batch, height, width, channels] → logits float32 [batch, num_classes]."""
-    import tf_keras
+def encode(params: FeedForwardParams, raw: Any, feature: FeatureSpec, context: BuildContext) -> Any:
+    """See ModelType.encode. Text becomes one learned vector by its hashed n-grams."""
+    from ml.layers.front_end import as_sequence, as_vector
+    from ml.layers.heads import hidden_layers
 
-    from ml.layers.heads import dense_head
-    from ml.layers.pixels import Standardize
-
-    pixels = tf_keras.Input(context.shape, dtype="uint8", name=context.feature)
-    x = Standardize(context.statistics, name="standardize")(pixels)
-    x = tf_keras.layers.Flatten(name="flatten")(x)
-    return tf_keras.Model(pixels, dense_head(x, params.units, context), name=context.name)
+    read = as_sequence if context.is_sequence else as_vector
+    return hidden_layers(read(raw, feature, context), params.units, context)
 
 
 MODEL_TYPE = ModelType(
     name="feed_forward",
     title="Feed forward",
-    description="Dense layers on the flattened image. A plain baseline, and a strong trainer for small images.",
+    description="Dense layers on all values of an example. A plain baseline, and a strong trainer for small inputs.",
     params=FeedForwardParams,
-    build=build,
+    encode=encode,
+    takes=frozenset({"image", "text", "sensor", "audio", "video", "vector"}),
+    steps=frozenset({"text", "sensor", "audio", "video"}),
 )

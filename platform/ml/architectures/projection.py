@@ -7,12 +7,14 @@ T functions of d bits each, bit = sign of ⟨random vector, x⟩. The random vec
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import prod
 from typing import Annotated, Any
 
 from pydantic import Field
 
 from ml.architectures.base import BuildContext, ModelParams, ModelType
+from ml.features import FeatureSpec
 
 Width = Annotated[int, Field(ge=1, le=8192)]
 
@@ -32,27 +34,25 @@ class ProjectionParams(ModelParams):
         description="Width of each dense layer between the bits and the output. Empty: the bits feed the output layer.",
     )
 
-    def check_shape(self, shape: tuple[int, int, int]) -> str | None:
-        if prod(shape) > MAX_INPUTS:
-            return f"a projection takes at most {MAX_INPUTS} input values. Received: {prod(shape)} ({shape})"
-        return None
+    def check(self, feature: FeatureSpec, features: Sequence[FeatureSpec]) -> str | None:
+        return check_inputs(feature)
 
 
-def build(params: ProjectionParams, context: BuildContext) -> Any:
-    """tf_keras.Model: uint8 [batch, height, width, channels] → logits float32 [batch, num_classes]."""
-    import tf_keras
+def check_inputs(feature: FeatureSpec) -> str | None:
+    """Says that a feature has too many values for a projection, or None."""
+    values = feature.frames * feature.spectrogram.bands if feature.type == "audio" else prod(feature.shape)
+    if feature.type != "text" and values > MAX_INPUTS:
+        return f"a projection takes at most {MAX_INPUTS} input values. Received: {values} ({list(feature.shape)})"
+    return None
 
-    from ml.layers.heads import dense_head
-    from ml.layers.structured_projection import StructuredProjection
 
-    pixels = tf_keras.Input(context.shape, dtype="uint8", name=context.feature)
-    bits = StructuredProjection(
-        outputs=params.projections * params.bits,
-        center=[round(value) for value in context.statistics.mean],
-        seed=context.seed,
-        name="projection",
-    )(pixels)
-    return tf_keras.Model(pixels, dense_head(bits, params.units, context), name=context.name)
+def encode(params: ProjectionParams, raw: Any, feature: FeatureSpec, context: BuildContext) -> Any:
+    """See ModelType.encode."""
+    from ml.layers.front_end import projected
+    from ml.layers.heads import hidden_layers
+
+    bits = projected(raw, feature, context, outputs=params.projections * params.bits)
+    return hidden_layers(bits, params.units, context)
 
 
 MODEL_TYPE = ModelType(
@@ -60,5 +60,7 @@ MODEL_TYPE = ModelType(
     title="Projection",
     description="Random bits of the input feed a small dense classifier. Tiny and fast; nothing large is stored.",
     params=ProjectionParams,
-    build=build,
+    encode=encode,
+    takes=frozenset({"image", "text", "sensor", "audio", "video", "vector"}),
+    steps=frozenset({"text"}),
 )
