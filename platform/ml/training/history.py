@@ -1,4 +1,4 @@
-"""The measured values of a run: one JSON line each, and the same as TensorBoard scalars."""
+"""The measured values of a run: one JSON line each, and the same for TensorBoard with histograms and the graph."""
 
 from __future__ import annotations
 
@@ -6,12 +6,21 @@ import json
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TypedDict
+from typing import Any, TypedDict
 
 import tensorflow as tf
-from tensorflow.core.util import event_pb2
 
+from ml.data.tfrecord import read_records, write_record
 from ml.files import write_bytes_atomically
+from ml.refusal import RefusedError
+from ml.training.tensorboard import (
+    Buckets,
+    first_event,
+    graph_event,
+    histograms_event,
+    scalars_event,
+    step_of,
+)
 
 
 class HistoryEntry(TypedDict):
@@ -23,9 +32,10 @@ class HistoryEntry(TypedDict):
 
 
 class History:
-    """Appends to `path`, and writes the same values for TensorBoard into `tensorboard`, which it empties first.
+    """Appends to `path`, and writes the same for TensorBoard into `tensorboard`, whose events it removes first.
 
-    A resumed run keeps the entries up to the step where it takes up again.
+    A resumed run keeps the entries up to the step where it takes up again. So that it has their histograms as well,
+    these are kept beside `path`.
     """
 
     def __init__(self, path: Path, tensorboard: Path, *, resume_step: int) -> None:
@@ -36,10 +46,12 @@ class History:
         for old in tensorboard.glob("events.out.tfevents.*"):
             old.unlink()
         self._events = tf.io.TFRecordWriter(str(tensorboard / f"events.out.tfevents.{int(time.time())}.bantam"))
-        first = event_pb2.Event(wall_time=time.time(), file_version="brain.Event:2")
-        self._events.write(first.SerializeToString())
+        self._events.write(first_event(time.time()))
         for entry in kept:
-            self._write_event(entry)
+            self._events.write(scalars_event(**entry))
+        self._histograms = path.with_suffix(".histograms")
+        self._keep_histograms(resume_step)
+        self._events.flush()
 
     def add(self, step: int, values: Mapping[str, float]) -> None:
         """Records `values` after `step` updates."""
@@ -50,18 +62,34 @@ class History:
         }
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(entry) + "\n")
-        self._write_event(entry)
+        self._events.write(scalars_event(**entry))
+        self._events.flush()
+
+    def add_histograms(self, step: int, histograms: Mapping[str, Buckets]) -> None:
+        """Records how values are spread after `step` updates, for TensorBoard only."""
+        event = histograms_event(step, time.time(), histograms)
+        with self._histograms.open("ab") as file:
+            write_record(file, event)
+        self._events.write(event)
+        self._events.flush()
+
+    def add_graph(self, graph: Any) -> None:
+        """Shows a GraphDef. A resumed run has to add it again."""
+        self._events.write(graph_event(time.time(), graph))
         self._events.flush()
 
     def close(self) -> None:
         """Ends the TensorBoard file."""
         self._events.close()
 
-    def _write_event(self, entry: HistoryEntry) -> None:
-        event = event_pb2.Event(wall_time=entry["time"], step=entry["step"])
-        for name, value in entry["values"].items():
-            event.summary.value.add(tag=name, simple_value=value)
-        self._events.write(event.SerializeToString())
+    def _keep_histograms(self, resume_step: int) -> None:
+        following = self._histograms.with_name(f".{self._histograms.name}.tmp")
+        with following.open("wb") as file:
+            for event in _read_events(self._histograms):
+                if step_of(event) <= resume_step:
+                    write_record(file, event)
+                    self._events.write(event)
+        following.replace(self._histograms)
 
 
 def read_history(path: Path) -> Iterator[HistoryEntry]:
@@ -72,3 +100,12 @@ def read_history(path: Path) -> Iterator[HistoryEntry]:
                 yield json.loads(line)
             except ValueError:
                 return
+
+
+def _read_events(path: Path) -> Iterator[bytes]:
+    """The records of a file; one cut off by a kill is left out."""
+    if path.is_file():
+        try:
+            yield from read_records(path)
+        except RefusedError:
+            return

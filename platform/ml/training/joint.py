@@ -6,55 +6,44 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
-import tf_keras
 
-from ml.specs import Hyperparameters
+from ml.hyperparameters import Hyperparameters
 from ml.training.networks import Network
-from ml.training.objective import accuracy, joint_loss
-
-
-def make_optimizer(hyper: Hyperparameters) -> Any:
-    """The tf_keras optimizer that the spec names."""
-    rate: Any = hyper.learning_rate
-    if hyper.learning_rate_schedule == "cosine":
-        rate = tf_keras.optimizers.schedules.CosineDecay(hyper.learning_rate, hyper.steps)
-    match hyper.optimizer:
-        case "adam":
-            return tf_keras.optimizers.Adam(rate)
-        case "adamw":
-            return tf_keras.optimizers.AdamW(rate)
-        case "sgd":
-            return tf_keras.optimizers.SGD(rate)
-        case "momentum":
-            return tf_keras.optimizers.SGD(rate, momentum=0.9, nesterov=True)
-        case "rmsprop":
-            return tf_keras.optimizers.RMSprop(rate)
-        case "adagrad":
-            return tf_keras.optimizers.Adagrad(rate)
+from ml.training.objective import Targets, joint_loss, measured
+from ml.training.objectives import Objective
+from ml.training.optimizers import make_optimizer
 
 
 class JointTrainer:
     """The networks of a run with one optimizer over all that learns."""
 
-    def __init__(self, networks: Sequence[Network], hyper: Hyperparameters) -> None:
+    def __init__(self, networks: Sequence[Network], hyper: Hyperparameters, objective: Objective) -> None:
         self.networks = list(networks)
         self.hyper = hyper
+        self.objective = objective
         self.optimizer = make_optimizer(hyper)
-        self.variables = [variable for network in networks for variable in network.model.trainable_variables]
+        self._owners = _owners(networks)
+        self.variables = [variable for variables in self._owners for variable in variables]
         self.optimizer.build(self.variables)
-        self.metric_names = self._names(networks)
+        self.metric_names = self._names()
         self._run = tf.function(self._run_steps, reduce_retracing=True)
         self._measure = tf.function(self._measure_batch, reduce_retracing=True)
 
-    @staticmethod
-    def _names(networks: Sequence[Network]) -> list[str]:
-        has_trainer = any(network.role == "trainer" for network in networks)
+    @property
+    def has_trainer(self) -> bool:
+        return any(network.role == "trainer" for network in self.networks)
+
+    def _names(self) -> list[str]:
         names = ["loss"]
-        for network in networks:
-            names += [f"{network.key}/loss", f"{network.key}/accuracy"]
-            if network.role == "student" and has_trainer:
+        for network in self.networks:
+            names += [f"{network.key}/loss", f"{network.key}/{self.objective.metric}"]
+            if network.role == "student" and self.has_trainer:
                 names.append(f"{network.key}/cross")
         return names
+
+    def graph(self, form: Any) -> Any:
+        """The GraphDef of all models, losses and metrics without learning, for batches of a dataset's element_spec."""
+        return self._measure.get_concrete_function(*form).graph.as_graph_def(add_shapes=True)
 
     def run_steps(self, batches: Any, steps: int) -> tuple[dict[str, float], int | None]:
         """Takes `steps` batches from the iterator and learns from each.
@@ -70,9 +59,9 @@ class JointTrainer:
     def measure(self, batches: Any) -> dict[str, float]:
         """The mean of each metric over the examples of a finite dataset, without learning."""
         total, count = [0.0] * len(self.metric_names), 0
-        for images, labels in batches:
-            size = int(labels.shape[0])
-            values = self._measure(images, labels).numpy().tolist()
+        for features, targets in batches:
+            size = int(targets["label"].shape[0])
+            values = self._measure(features, targets).numpy().tolist()
             total = [old + size * value for old, value in zip(total, values, strict=True)]
             count += size
         return {name: value / max(count, 1) for name, value in zip(self.metric_names, total, strict=True)}
@@ -82,12 +71,12 @@ class JointTrainer:
         done = tf.constant(0)
         finite = tf.constant(True)
         while done < steps and finite:
-            images, labels = next(batches)
+            features, targets = next(batches)
             with tf.GradientTape() as tape:
-                loss, metrics = self._forward(images, labels, training=True)
+                loss, metrics = self._forward(features, targets, training=True)
             finite = tf.math.is_finite(loss)
             if finite:
-                gradients = tape.gradient(loss, self.variables)
+                gradients = self._clipped(tape.gradient(loss, self.variables))
                 self.optimizer.apply_gradients(
                     [pair for pair in zip(gradients, self.variables, strict=True) if pair[0] is not None]
                 )
@@ -95,18 +84,41 @@ class JointTrainer:
                 done += 1
         return sums, done
 
-    def _measure_batch(self, images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
-        return self._forward(images, labels, training=False)[1]
+    def _clipped(self, gradients: list[tf.Tensor | None]) -> list[tf.Tensor | None]:
+        """Each model's own norm is limited, so that one model's outburst does not slow the others."""
+        if self.hyper.clip_norm is None:
+            return gradients
+        clipped: list[tf.Tensor | None] = []
+        for variables in self._owners:
+            own, gradients = gradients[: len(variables)], gradients[len(variables) :]
+            clipped += tf.clip_by_global_norm(own, self.hyper.clip_norm)[0]
+        return clipped
 
-    def _forward(self, images: tf.Tensor, labels: tf.Tensor, *, training: bool) -> tuple[tf.Tensor, tf.Tensor]:
-        logits = {
-            network.key: network.model(images, training=training and not network.frozen) for network in self.networks
+    def _measure_batch(self, features: Mapping[str, tf.Tensor], targets: Targets) -> tf.Tensor:
+        return self._forward(features, targets, training=False)[1]
+
+    def _forward(
+        self, features: Mapping[str, tf.Tensor], targets: Targets, *, training: bool
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        outputs = {
+            network.key: network.model(features, training=training and not network.frozen) for network in self.networks
         }
-        trainer = logits.get("trainer")
+        trainer = outputs.get("trainer")
         frozen = any(network.role == "trainer" and network.frozen for network in self.networks)
-        students: Mapping[str, tf.Tensor] = {
-            network.spec.id: logits[network.key] for network in self.networks if network.role == "student"
-        }
-        loss, parts = joint_loss(labels, trainer, students, self.hyper, trainer_frozen=frozen)
-        values = {"loss": loss, **parts} | {f"{key}/accuracy": accuracy(labels, logits[key]) for key in logits}
+        students = {network.spec.id: outputs[network.key] for network in self.networks if network.role == "student"}
+        loss, parts = joint_loss(self.objective, targets, trainer, students, self.hyper, trainer_frozen=frozen)
+        metric = self.objective.metric
+        values = {"loss": loss, **parts}
+        values |= {f"{key}/{metric}": measured(self.objective, targets, output) for key, output in outputs.items()}
         return loss, tf.stack([values[name] for name in self.metric_names])
+
+
+def _owners(networks: Sequence[Network]) -> list[list[Any]]:
+    """What learns, by the network that has it; what several share is the first one's."""
+    seen: set[int] = set()
+    owners: list[list[Any]] = []
+    for network in networks:
+        own = [variable for variable in network.model.trainable_variables if id(variable) not in seen]
+        seen |= {id(variable) for variable in own}
+        owners.append(own)
+    return owners

@@ -15,13 +15,16 @@ from ml.refusal import RefusedError
 from ml.reporting import Reporter
 from ml.specs import TrainingSpec
 from ml.termination import Terminated
+from ml.training.histograms import BATCH, Histograms
 from ml.training.history import History
 from ml.training.joint import JointTrainer
+from ml.training.sampling import watched_batch, watched_split
+from ml.training.stopping import CROSS_WINDOW, CrossStopping, ValidationStopping
+from ml.training.tensorboard import trimmed
 
 CALL_SECONDS = 0.5
 CHECKPOINT_SECONDS = 30.0
 EVALUATIONS = 20
-CROSS_WINDOW = 100
 
 
 @dataclass(frozen=True)
@@ -48,13 +51,32 @@ class TrainingLoop:
     ) -> None:
         self._spec, self._trainer, self._pipeline, self._reporter = spec, trainer, pipeline, reporter
         self._step = tf.Variable(0, dtype=tf.int64, trainable=False)
+        self._is_stopped = tf.Variable(False, trainable=False)
         models = {f"model_{network.spec.id}": network.model for network in trainer.networks}
-        checkpoint = tf.train.Checkpoint(step=self._step, optimizer=trainer.optimizer, **models)
+        students = [network.spec.id for network in trainer.networks if network.role == "student"]
+        best = tf.train.CheckpointManager(tf.train.Checkpoint(**models), str(work / "best"), max_to_keep=1)
+        self._cross_stopping = CrossStopping(spec.hyperparameters.stop_when_cross_below, students)
+        self._validation_stopping = ValidationStopping(
+            spec.hyperparameters.early_stopping,
+            students=students,
+            metric=trainer.objective.metric,
+            larger_is_better=trainer.objective.metric_is_better_when == "larger",
+            best=best,
+        )
+        checkpoint = tf.train.Checkpoint(
+            step=self._step,
+            is_stopped=self._is_stopped,
+            optimizer=trainer.optimizer,
+            cross_stopping=self._cross_stopping,
+            validation_stopping=self._validation_stopping,
+            **models,
+        )
         self._manager = tf.train.CheckpointManager(checkpoint, str(work / "checkpoints"), max_to_keep=2)
         if self._manager.restore_or_initialize():
             reporter.log("info", f"resuming from step {int(self._step)}")
         self._history = History(work / "history.jsonl", out / "tensorboard", resume_step=int(self._step))
-        self._cross: list[tuple[int, dict[str, float]]] = []
+        self._histograms = Histograms(trainer.networks, watched_batch(pipeline, BATCH))
+        self._show_graph()
         self._terminated = False
 
     @property
@@ -78,10 +100,17 @@ class TrainingLoop:
         started = time.monotonic()
         saved = time.monotonic()
         step, total = int(self._step), hyper.steps
-        every = max(1, total // EVALUATIONS)
-        batches = iter(self._pipeline.training_batches(batch_size=hyper.batch_size, seed=hyper.seed, start_step=step))
+        every = -(-total // EVALUATIONS)
+        batches = iter(
+            self._pipeline.training_batches(
+                batch_size=hyper.batch_size,
+                seed=hyper.seed,
+                start_step=step,
+                unlabelled_batch_size=hyper.unlabelled_batch_size,
+            )
+        )
         self._reporter.progress(step, total, "steps", "training")
-        size, stopped = 1, False
+        size, stopped = 1, bool(self._is_stopped)
         while step < total and not stopped:
             # Windows and evaluations end at fixed steps, whatever the machine's speed, so that a run can be repeated.
             count = min(size, total - step, every - step % every, CROSS_WINDOW - step % CROSS_WINDOW)
@@ -94,9 +123,12 @@ class TrainingLoop:
             self._step.assign(step)
             # The first call traces the graph; the pace follows from the others.
             size = max(1, min(size * 4, int(size * CALL_SECONDS / max(took, 1e-3)), 1000)) if count == size else size
-            stopped = self._cross_is_low(step, count, values)
+            stopped = self._cross_stopping.is_reached(step, count, values)
             if step % every == 0 or step == total or stopped:
                 values |= self._validate()
+                self._history.add_histograms(step, self._histograms.measure())
+                stopped = self._validation_stopping.is_reached(values) or stopped
+                self._is_stopped.assign(stopped)
             self._report(step, values)
             if self._terminated:
                 self._save()
@@ -107,7 +139,9 @@ class TrainingLoop:
                 saved = time.monotonic()
         self._save()
         if stopped and step < total:
-            self._reporter.log("info", f"stopped at step {step}: the cross loss of every student is below the limit")
+            self._reporter.log("info", f"stopped at step {step}: what was asked for is reached, or nothing gets better")
+        if self._validation_stopping.restore_best():
+            self._reporter.log("info", "the models have the weights that did best on the validation split")
         return LoopResult(steps=step, seconds=time.monotonic() - started, stopped_early=stopped and step < total)
 
     def _report(self, step: int, values: dict[str, float]) -> None:
@@ -121,17 +155,12 @@ class TrainingLoop:
         measured = self._trainer.measure(self._pipeline.batches("validation"))
         return {f"validation/{name}": value for name, value in measured.items()}
 
-    def _cross_is_low(self, step: int, count: int, values: dict[str, float]) -> bool:
-        """Whether, at the end of a window of 100 steps, each student's mean cross loss is below the spec's limit."""
-        limit = self._spec.hyperparameters.stop_when_cross_below
-        if limit is None:
-            return False
-        self._cross.append((count, {name: value for name, value in values.items() if name.endswith("/cross")}))
-        if step % CROSS_WINDOW:
-            return False
-        window, self._cross = self._cross, []
-        steps = sum(count for count, _ in window)
-        return all(sum(count * values[name] for count, values in window) / steps < limit for name in window[0][1])
+    def _show_graph(self) -> None:
+        graph = trimmed(self._trainer.graph(self._pipeline.batches(watched_split(self._pipeline)).element_spec))
+        if graph is None:
+            self._reporter.log("warning", "the graph of the joint training is too large to be shown")
+        else:
+            self._history.add_graph(graph)
 
     def _save(self) -> None:
         self._manager.save(checkpoint_number=int(self._step))

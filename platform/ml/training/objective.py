@@ -1,7 +1,7 @@
 """The joint objective: λ₁·D(trainer, label) + Σ over students of [λ₂·D(student, trainer) + λ₃·D(student, label)].
 
-Ravi, "ProjectionNet: Learning Efficient On-Device Deep Networks Using Neural Projections" (2017), section 3. All
-functions take logits [batch, classes] and return the mean over the batch.
+Ravi, "ProjectionNet: Learning Efficient On-Device Deep Networks Using Neural Projections" (2017), section 3. D is what
+the task's objective says, as a mean over the batch.
 """
 
 from __future__ import annotations
@@ -10,32 +10,30 @@ from collections.abc import Mapping
 
 import tensorflow as tf
 
-from ml.specs import Hyperparameters
+from ml.hyperparameters import Hyperparameters
+from ml.training.objectives.base import Objective, weighted_mean
+
+# "label", and where examples were mixed in pairs: "other", the second one's label, and "share", how much is the first.
+Targets = Mapping[str, tf.Tensor]
 
 
-def label_loss(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-    """Cross-entropy of softmax(logits) to the classes in `labels` (int64 [batch])."""
-    return tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits))
+def label_loss(objective: Objective, targets: Targets, outputs: tf.Tensor) -> tf.Tensor:
+    """The mean error to the labels. Of mixed examples: share·error(label) + (1 - share)·error(other).
 
-
-def cross_loss(trainer: tf.Tensor, student: tf.Tensor, *, kind: str, temperature: float = 1.0) -> tf.Tensor:
-    """How far the student is from the trainer.
-
-    cross_entropy: T²·H(softmax(trainer/T), softmax(student/T)). kl: the same less the trainer's own entropy, so it is
-    zero when both agree. mse_logits: the mean squared difference of the logits. The factor T² keeps the gradient's size
-    (Hinton et al., "Distilling the Knowledge in a Neural Network", 2015, section 2).
+    Zhang et al., "mixup: Beyond Empirical Risk Minimization" (2018), section 2; for cross-entropy the same as mixed
+    one-hot labels. Each of the two labels counts with the weight of its own class.
     """
-    if kind == "mse_logits":
-        return tf.reduce_mean(tf.math.squared_difference(trainer, student))
-    soft = tf.nn.softmax(trainer / temperature)
-    entropy = -tf.reduce_sum(soft * tf.nn.log_softmax(student / temperature), axis=-1)
-    if kind == "kl":
-        entropy += tf.reduce_sum(soft * tf.nn.log_softmax(trainer / temperature), axis=-1)
-    return temperature**2 * tf.reduce_mean(entropy)
+    values, weights = objective.errors(targets["label"], outputs)
+    if "other" in targets:
+        others, other_weights = objective.errors(targets["other"], outputs)
+        values = tf.concat([values, others], 0)
+        weights = tf.concat([targets["share"] * weights, (1.0 - targets["share"]) * other_weights], 0)
+    return weighted_mean(values, weights)
 
 
 def joint_loss(
-    labels: tf.Tensor,
+    objective: Objective,
+    targets: Targets,
     trainer: tf.Tensor | None,
     students: Mapping[str, tf.Tensor],
     hyper: Hyperparameters,
@@ -52,18 +50,18 @@ def joint_loss(
     if trainer is not None:
         if trainer_frozen:
             trainer = tf.stop_gradient(trainer)
-        parts["trainer/loss"] = label_loss(labels, trainer)
+        parts["trainer/loss"] = label_loss(objective, targets, trainer)
         total += weights.trainer * parts["trainer/loss"]
-    for name, logits in students.items():
-        own = parts[f"student:{name}/loss"] = label_loss(labels, logits)
+    for name, outputs in students.items():
+        own = parts[f"student:{name}/loss"] = label_loss(objective, targets, outputs)
         total += weights.student * own
         if trainer is not None:
-            cross = cross_loss(trainer, logits, kind=hyper.cross_loss, temperature=hyper.temperature)
+            cross = weighted_mean(*objective.cross(targets["label"], trainer, outputs, hyper))
             parts[f"student:{name}/cross"] = cross
             total += weights.cross * cross
     return total, parts
 
 
-def accuracy(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-    """The share of examples whose largest logit is that of their class."""
-    return tf.reduce_mean(tf.cast(tf.equal(tf.argmax(logits, axis=-1), labels), tf.float32))
+def measured(objective: Objective, targets: Targets, outputs: tf.Tensor) -> tf.Tensor:
+    """The objective's metric over the batch."""
+    return weighted_mean(*objective.measured(targets["label"], outputs))

@@ -9,15 +9,19 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 import tf_keras
 
-from ml.conversion.export import OUTPUT, export_network
-from ml.conversion.metadata import InputMetadata, ModelMetadata, OutputMetadata
+from ml.conversion.export import Serving, export_network
+from ml.conversion.metadata import InputMetadata, ModelMetadata, output_name
 from ml.conversion.parity import check_parity
 from ml.data.dataset import DatasetInfo, Split, split_path
+from ml.data.measuring import Measured, balanced_weights, measure
 from ml.data.pipeline import Pipeline
-from ml.evaluation.evaluate import decoded_examples, evaluate_runtime
+from ml.evaluation.agreement_of_run import agreements
+from ml.evaluation.cost import cost_of
+from ml.evaluation.evaluate import evaluate_runtime, raw_examples
 from ml.evaluation.runtime import Runtime
 from ml.files import sha256_of, write_json
 from ml.refusal import RefusedError
@@ -26,7 +30,10 @@ from ml.specs import TrainingSpec
 from ml.training.joint import JointTrainer
 from ml.training.loop import TrainingLoop
 from ml.training.networks import Network, build_networks
+from ml.training.objectives import Objective, objective_for
+from ml.training.projector import write_projector
 from ml.training.selection import best_student
+from ml.training.unconverted import UnconvertedRuntime
 
 PARITY_EXAMPLES = 500
 # Of the whole command; exporting, comparing and measuring take the rest.
@@ -42,18 +49,23 @@ def train(spec: TrainingSpec, *, spec_folder: Path, dataset: Path, out: Path, wo
     _claim_work(work, spec, dataset)
     pipeline = Pipeline(dataset, DatasetInfo.read(dataset))
     reporter.log("info", f"training {', '.join(model.id for model in spec.models())} with TensorFlow {tf.__version__}")
-    networks = build_networks(spec, pipeline.statistics(), spec_folder=spec_folder)
-    joint = JointTrainer(networks, spec.hyperparameters)
+    measured = measure(pipeline)
+    networks = build_networks(spec, measured.statistics, spec_folder=spec_folder)
+    objective = _objective(spec, measured)
+    joint = JointTrainer(networks, spec.hyperparameters, objective)
     loop = TrainingLoop(spec, joint, pipeline, work=work, out=out, reporter=reporter)
     reporter.phase(0.0, TRAINING_SHARE)
     trained = loop.run()
 
     reporter.phase(TRAINING_SHARE, 1.0)
+    write_projector(networks, pipeline, out / "tensorboard")
+    exporter = _Exporter(spec, pipeline, objective, measured, out=out, work=work, reporter=reporter)
     models = []
     for index, network in enumerate(networks):
         reporter.progress(index, len(networks), "models", f"exporting {network.spec.id}")
-        models.append(_export_and_measure(network, pipeline, out=out, work=work))
-    best = best_student(models, spec.budget)
+        models.append(exporter.export_and_measure(network))
+    exporter.add_agreement(models)
+    best = best_student(models, spec.budget, spec.task)
     if best is None:
         needed = (
             f"within the budget {spec.budget.model_dump()}" if pipeline.info.splits.get("validation") else "measured"
@@ -74,6 +86,13 @@ def train(spec: TrainingSpec, *, spec_folder: Path, dataset: Path, out: Path, wo
     reporter.progress(len(networks), len(networks), "models", "done")
 
 
+def _objective(spec: TrainingSpec, measured: Measured) -> Objective:
+    hyper = spec.hyperparameters
+    weights = balanced_weights(measured.class_counts) if hyper.class_weighting == "balanced" else hyper.class_weights
+    statistics = measured.statistics.get(spec.task.label)
+    return objective_for(spec.task, class_weights=weights, label_statistics=statistics)
+
+
 def _claim_work(work: Path, spec: TrainingSpec, dataset: Path) -> None:
     """Raises RefusedError `work_of_another_run` if `work` holds the state of another spec or dataset."""
     identity = {
@@ -91,34 +110,70 @@ def _claim_work(work: Path, spec: TrainingSpec, dataset: Path) -> None:
     write_json(path, identity)
 
 
-def _export_and_measure(network: Network, pipeline: Pipeline, *, out: Path, work: Path) -> dict[str, Any]:
-    """One entry of result.json's `models`. All metrics come from running the .tflite file in LiteRT."""
-    info = pipeline.info
-    metadata = ModelMetadata(
-        labels=info.classes,
-        inputs=[InputMetadata(name=info.feature.name, shape=info.feature.shape)],
-        outputs=[OutputMetadata(name=OUTPUT)],
-        model_id=network.spec.id,
-    )
-    exported = export_network(
-        network, metadata=metadata, out=out, work=work, tflite_copy=network.spec.tflite_output_path
-    )
-    runtime = Runtime(exported.tflite)
-    splits: list[Split] = [split for split in _HELD_OUT if info.splits.get(split)]
-    held_out: Split = splits[-1] if splits else "train"
-    examples = islice(decoded_examples(pipeline.folder, held_out, info), PARITY_EXAMPLES)
-    parity = check_parity(network.model, runtime, ((pixels, path) for pixels, _label, path in examples))
-    metrics = {split: evaluate_runtime(runtime, pipeline.folder, split, info) for split in splits}
-    write_json(exported.tflite.with_name("metrics.json"), metrics)
-    return {
-        "id": network.spec.id,
-        "role": network.role,
-        "model_type": network.spec.model_type,
-        "parameters": int(network.model.count_params()),
-        "files": exported.files,
-        "metrics": metrics,
-        "latency_ms": runtime.latency(),
-        "parity": parity,
-        "input": {"name": info.feature.name, "shape": [1, *info.feature.shape], "dtype": "uint8"},
-        "output": {"name": OUTPUT, "shape": [1, len(info.classes)], "dtype": "float32"},
-    }
+class _Exporter:
+    """Exports one network after the other, and measures what was written."""
+
+    def __init__(
+        self,
+        spec: TrainingSpec,
+        pipeline: Pipeline,
+        objective: Objective,
+        measured: Measured,
+        *,
+        out: Path,
+        work: Path,
+        reporter: Reporter,
+    ) -> None:
+        self._spec, self._pipeline, self._objective = spec, pipeline, objective
+        self._out, self._work, self._reporter = out, work, reporter
+        self._runtimes: dict[str, Runtime] = {}
+        label = measured.statistics.get(spec.task.label)
+        self._scale = np.array(label.scale) if label is not None else 1.0
+
+    def export_and_measure(self, network: Network) -> dict[str, Any]:
+        """One entry of result.json's `models`. All metrics come from running the .tflite file in LiteRT."""
+        info, spec = self._pipeline.info, self._spec
+        metadata = ModelMetadata.of(spec.task, spec.features, info.classes, model_id=network.spec.id)
+        serving = Serving(network.model, self._objective, spec.task, spec.features)
+        quantized = spec.hyperparameters.quantize is not None and network.role == "student"
+        exported = export_network(
+            network, serving, metadata=metadata, out=self._out, work=self._work, quantize=quantized
+        )
+        runtime: Runtime = UnconvertedRuntime(serving, spec) if exported.tflite is None else Runtime(exported.tflite)
+        self._runtimes[network.spec.id] = runtime
+        if exported.tflite is None:
+            text = f"{network.spec.id} has no form in builtin operators: it is measured as it is, and gets no .tflite"
+            self._reporter.log("warning", text)
+        splits: list[Split] = [split for split in _HELD_OUT if info.splits.get(split)]
+        held_out: Split = splits[-1] if splits else "train"
+        examples = islice(raw_examples(self._pipeline.folder, held_out, info), PARITY_EXAMPLES)
+        pairs = ((inputs, path) for inputs, _label, path in examples)
+        parity = check_parity(serving, runtime, pairs, quantized=quantized, scale=self._scale)
+        metrics = {split: evaluate_runtime(runtime, self._pipeline.folder, split, info) for split in splits}
+        write_json(self._out / network.spec.id / "metrics.json", metrics)
+        return {
+            "id": network.spec.id,
+            "role": network.role,
+            "model_type": network.spec.model_type,
+            "parameters": network.parameters,
+            "files": exported.files,
+            "cost": cost_of(exported.tflite, self._reporter) if exported.tflite else None,
+            "metrics": metrics,
+            "latency_ms": runtime.latency(),
+            "parity": parity,
+            "inputs": [InputMetadata.of(feature).model_dump(mode="json") for feature in spec.features],
+            "output": {"name": output_name(spec.task), "shape": [1, *runtime.output_shape], "dtype": "float32"},
+        }
+
+    def add_agreement(self, models: list[dict[str, Any]]) -> None:
+        """How often each student says what the trainer says on held-out data, as `agreement` of its entry."""
+        info = self._pipeline.info
+        trainer = next((self._runtimes[model["id"]] for model in models if model["role"] == "trainer"), None)
+        split = next((split for split in reversed(_HELD_OUT) if info.splits.get(split)), None)
+        if trainer is None or split is None:
+            return
+        students = {model["id"]: self._runtimes[model["id"]] for model in models if model["role"] == "student"}
+        found = agreements(trainer, students, self._pipeline.folder, split, info)
+        for model in models:
+            if model["id"] in found:
+                model["agreement"] = {"split": split, **found[model["id"]]}

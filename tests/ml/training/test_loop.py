@@ -53,14 +53,16 @@ class Interrupting(Reporter):
 def run(tensorflow, training_spec: TrainingSpec, dataset: Path, folder: Path, reporter: Reporter | None = None):
     """Trains in this process. Returns the loop, its result and all weights."""
     from ml.data.dataset import DatasetInfo
+    from ml.data.measuring import measure
     from ml.data.pipeline import Pipeline
     from ml.training.joint import JointTrainer
     from ml.training.loop import TrainingLoop
     from ml.training.networks import build_networks
+    from ml.training.objectives import objective_for
 
     pipeline = Pipeline(dataset, DatasetInfo.read(dataset))
-    networks = build_networks(training_spec, pipeline.statistics(), spec_folder=folder)
-    trainer = JointTrainer(networks, training_spec.hyperparameters)
+    networks = build_networks(training_spec, measure(pipeline).statistics, spec_folder=folder)
+    trainer = JointTrainer(networks, training_spec.hyperparameters, objective_for(training_spec.task))
     loop = TrainingLoop(
         training_spec,
         trainer,
@@ -79,7 +81,11 @@ def tensorboard_scalars(tensorflow, out: Path) -> list[tuple[int, dict[str, floa
     (path,) = (out / "tensorboard").iterdir()
     events = [event_pb2.Event.FromString(record.numpy()) for record in tensorflow.data.TFRecordDataset(str(path))]
     assert events[0].file_version == "brain.Event:2"
-    return [(event.step, {value.tag: value.simple_value for value in event.summary.value}) for event in events[1:]]
+    scalars = [
+        (event.step, {value.tag: value.simple_value for value in event.summary.value if value.HasField("simple_value")})
+        for event in events[1:]
+    ]
+    return [(step, values) for step, values in scalars if values]  # the others are histograms and the graph
 
 
 def test_a_resumed_run_ends_with_the_weights_of_an_uninterrupted_one(tensorflow, digits_dataset, tmp_path):
@@ -129,3 +135,26 @@ def test_students_alone_learn_without_a_trainer(tensorflow, digits_dataset, tmp_
         "student:small/loss",
         "student:small/accuracy",
     }
+
+
+def test_patience_ends_a_run_and_the_best_weights_are_kept(tensorflow, digits_dataset, tmp_path):
+    # A rate that grows too large for the loss to fall for long: after the best evaluation it gets worse.
+    hasty = {"learning_rate": 0.3, "optimizer": "adam", "learning_rate_schedule": "constant", "steps": 2000}
+    loop, result, weights = run(tensorflow, spec(**hasty, early_stopping={"patience": 2}), digits_dataset, tmp_path)
+    assert result.stopped_early
+    history = [json.loads(line)["values"] for line in loop.history_path.read_text().splitlines()]
+    losses = [values["validation/student:small/loss"] for values in history if "validation/loss" in values]
+    assert losses.index(min(losses)) == len(losses) - 3
+    _, again, resumed = run(tensorflow, spec(**hasty, early_stopping={"patience": 2}), digits_dataset, tmp_path)
+    assert again.steps == result.steps
+    assert all(np.array_equal(a, b) for a, b in zip(weights, resumed, strict=True))
+
+
+def test_a_run_with_early_stopping_is_resumed_where_it_would_have_stopped(tensorflow, digits_dataset, tmp_path):
+    settings = spec(steps=400, early_stopping={"patience": 1, "metric": "accuracy", "min_delta": 0.02})
+    _, expected, whole = run(tensorflow, settings, digits_dataset, tmp_path / "whole")
+    with pytest.raises(Terminated):
+        run(tensorflow, settings, digits_dataset, tmp_path / "broken", Interrupting(30))
+    _, found, weights = run(tensorflow, settings, digits_dataset, tmp_path / "broken")
+    assert (found.steps, found.stopped_early) == (expected.steps, expected.stopped_early)
+    assert all(np.array_equal(a, b) for a, b in zip(whole, weights, strict=True))
