@@ -1,8 +1,9 @@
-"""Measures a .tflite file on the splits of a dataset: raw pixels in, one example at a time, as on a device."""
+"""Measures a .tflite file on the splits of a dataset: raw inputs, one example at a time, as on a device."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -10,37 +11,53 @@ import numpy as np
 import numpy.typing as npt
 
 from ml.data.dataset import DatasetInfo, Split, read_examples
-from ml.data.images import Pixels, decode_png
-from ml.evaluation.metrics import ClassificationMetrics, classification_metrics
+from ml.evaluation.metrics import accumulator_for
 from ml.evaluation.runtime import Runtime
+from ml.features.raw import raw_values
 from ml.files import sha256_of
 from ml.refusal import RefusedError
 from ml.reporting import Reporter
+from ml.tasks.labels import label_values
 
 PROGRESS_EVERY = 1000
+BATCH = 256
+BATCH_VALUES = 2**20
+
+RawInputs = dict[str, npt.NDArray[np.generic]]
 
 
-def decoded_examples(folder: Path, split: Split, info: DatasetInfo) -> Iterator[tuple[Pixels, int, str]]:
-    """Pixels, label and path of each example of a split."""
+def raw_examples(
+    folder: Path, split: Split, info: DatasetInfo
+) -> Iterator[tuple[RawInputs, npt.NDArray[np.generic], str]]:
+    """Raw inputs by name, label and path of each example of a split."""
     for example in read_examples(folder, split, info):
-        yield decode_png(example.image, info.feature.shape), example.label, example.path
+        inputs = {feature.name: raw_values(example.features[feature.name], feature) for feature in info.features}
+        yield inputs, label_values(example.label, info.task, info.features[0].steps), example.path
 
 
 def evaluate_runtime(
     runtime: Runtime, folder: Path, split: Split, info: DatasetInfo, reporter: Reporter | None = None
-) -> ClassificationMetrics:
+) -> dict[str, Any]:
     """The metrics of a loaded file on one split. Raises RefusedError if the split is empty or the shapes differ."""
     _check_shapes(runtime, info)
-    probabilities: list[npt.NDArray[np.float32]] = []
-    labels: list[int] = []
-    for pixels, label, _path in decoded_examples(folder, split, info):
-        if reporter and len(labels) % PROGRESS_EVERY == 0:
-            reporter.progress(len(labels), info.splits.get(split, 0), "examples", f"evaluating {split}")
-        probabilities.append(runtime.predict(pixels))
+    metrics = accumulator_for(info.task, info.classes)
+    count, batch = 0, max(1, min(BATCH, BATCH_VALUES // prod(runtime.output_shape)))
+    outputs: list[npt.NDArray[np.float32]] = []
+    labels: list[npt.NDArray[np.generic]] = []
+    for inputs, label, _path in raw_examples(folder, split, info):
+        if reporter and count % PROGRESS_EVERY == 0:
+            reporter.progress(count, info.splits.get(split, 0), "examples", f"evaluating {split}")
+        outputs.append(runtime.predict(inputs))
         labels.append(label)
-    if not labels:
+        count += 1
+        if len(outputs) == batch:
+            metrics.update(np.stack(outputs), np.stack(labels))
+            outputs, labels = [], []
+    if outputs:
+        metrics.update(np.stack(outputs), np.stack(labels))
+    if not count:
         raise RefusedError("empty_split", f"The {split} split has no examples.")
-    return classification_metrics(np.stack(probabilities), np.array(labels, np.int64), info.classes)
+    return metrics.result()
 
 
 def evaluate_file(path: Path, folder: Path, split: Split, reporter: Reporter) -> dict[str, Any]:
@@ -57,11 +74,17 @@ def evaluate_file(path: Path, folder: Path, split: Split, reporter: Reporter) ->
 
 
 def _check_shapes(runtime: Runtime, info: DatasetInfo) -> None:
-    accepted_input, accepted_output = (1, *info.feature.shape), (1, len(info.classes))
-    if runtime.input_shape != accepted_input or runtime.output_shape != accepted_output:
+    accepted = {feature.name: (feature.shape, np.dtype(feature.dtype)) for feature in info.features}
+    outputs: tuple[int, ...] = (info.task.num_outputs,)
+    if info.task.type == "sequence":
+        outputs = (info.features[0].steps or 0, *outputs)
+    if runtime.inputs != accepted or runtime.output_shape != outputs:
         raise RefusedError(
             "model_dataset_mismatch",
-            f"The model does not fit the dataset. Received: input {runtime.input_shape}, "
-            f"output {runtime.output_shape}. "
-            f"Accepted: input {accepted_input}, output {accepted_output}.",
+            f"The model does not fit the dataset. Received: {_text(runtime.inputs)}, output {runtime.output_shape}. "
+            f"Accepted: {_text(accepted)}, output {outputs}.",
         )
+
+
+def _text(inputs: dict[str, tuple[tuple[int, ...], np.dtype[Any]]]) -> str:
+    return ", ".join(f"{name}: {dtype} {shape}" for name, (shape, dtype) in sorted(inputs.items()))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -10,12 +11,13 @@ import numpy as np
 import numpy.typing as npt
 from ai_edge_litert.interpreter import Interpreter
 
-from ml.data.images import Pixels
 from ml.refusal import RefusedError
 
 WARM_UP = 20
 MEASURED = 300
 MEASURED_SECONDS = 2.0
+
+Inputs = Mapping[str, npt.NDArray[np.generic]]
 
 
 class Latency(TypedDict):
@@ -26,43 +28,70 @@ class Latency(TypedDict):
 
 
 class Runtime:
-    """The first signature of a file, which must take one uint8 image and give one vector. Raises RefusedError."""
+    """The first signature of a file, which must give one output. Raises RefusedError.
+
+    `inputs`: name → shape and dtype of one example, without the batch; `output_shape` likewise.
+    """
 
     def __init__(self, path: Path) -> None:
         try:
             self._interpreter: Any = Interpreter(model_path=str(path), num_threads=1)
             self._interpreter.allocate_tensors()
+            signatures = self._interpreter.get_signature_list()
+            runner = self._interpreter.get_signature_runner(next(iter(signatures), None))
         except (ValueError, RuntimeError) as error:
             raise RefusedError("unrunnable_model", f"{path.name} does not run in LiteRT: {error}.") from None
-        inputs, outputs = self._interpreter.get_input_details(), self._interpreter.get_output_details()
-        if len(inputs) != 1 or len(outputs) != 1 or inputs[0]["dtype"] is not np.uint8:
+        inputs, outputs = runner.get_input_details(), runner.get_output_details()
+        if len(outputs) != 1 or any(details["shape"][0] != 1 for details in inputs.values()):
             raise RefusedError(
                 "unsupported_signature",
-                f"{path.name} can't be evaluated on images. Received: {len(inputs)} inputs of "
-                f"{[str(np.dtype(one['dtype'])) for one in inputs]} and {len(outputs)} outputs. "
-                "Accepted: one uint8 input and one output.",
+                f"{path.name} can't be evaluated. Received: {len(inputs)} inputs and {len(outputs)} outputs. "
+                "Accepted: inputs of one example each, (1, …), and one output.",
             )
-        self._input, self._output = inputs[0]["index"], outputs[0]["index"]
-        self.input_shape: tuple[int, ...] = tuple(int(size) for size in inputs[0]["shape"])
-        self.output_shape: tuple[int, ...] = tuple(int(size) for size in outputs[0]["shape"])
+        self.inputs: dict[str, tuple[tuple[int, ...], np.dtype[Any]]] = {
+            name: (tuple(int(size) for size in details["shape"][1:]), np.dtype(details["dtype"]))
+            for name, details in inputs.items()
+        }
+        self._indices = {name: details["index"] for name, details in inputs.items()}
+        output = next(iter(outputs.values()))
+        self._output = output["index"]
+        self._scale, self._zero_point = _quantization(output)
+        self.output_shape: tuple[int, ...] = tuple(int(size) for size in output["shape"][1:])
 
-    def predict(self, pixels: Pixels) -> npt.NDArray[np.float32]:
-        """The output [classes] for uint8 pixels [height, width, channels]."""
-        self._interpreter.set_tensor(self._input, pixels[np.newaxis])
+    def predict(self, inputs: Inputs) -> npt.NDArray[np.float32]:
+        """The output for the raw values of one example, by input name."""
+        for name, index in self._indices.items():
+            self._interpreter.set_tensor(index, inputs[name][np.newaxis])
         self._interpreter.invoke()
-        result: npt.NDArray[np.float32] = self._interpreter.get_tensor(self._output)[0]
-        return result
+        result = self._interpreter.get_tensor(self._output)[0]
+        if self._scale:
+            result = (result.astype(np.float32) - self._zero_point) * self._scale
+        return np.asarray(result, np.float32)
 
     def latency(self) -> Latency:
         """Measures on noise; up to 300 inferences or 2 seconds, after a warm-up."""
-        pixels = np.random.default_rng(0).integers(0, 256, self.input_shape[1:], dtype=np.uint8)
+        inputs = {name: _noise(shape, dtype) for name, (shape, dtype) in self.inputs.items()}
         for _ in range(WARM_UP):
-            self.predict(pixels)
+            self.predict(inputs)
         times: list[float] = []
         end = time.perf_counter() + MEASURED_SECONDS
         while len(times) < MEASURED and (not times or time.perf_counter() < end):
             before = time.perf_counter()
-            self.predict(pixels)
+            self.predict(inputs)
             times.append((time.perf_counter() - before) * 1000)
         p50, p95 = np.percentile(times, [50, 95])
         return {"p50": round(float(p50), 4), "p95": round(float(p95), 4)}
+
+
+def _quantization(output: Mapping[str, Any]) -> tuple[float, int]:
+    """Scale and zero point of an integer output; a scale of 0 for one that holds numbers already."""
+    scale, zero_point = output.get("quantization") or (0.0, 0)
+    return (float(scale), int(zero_point)) if np.dtype(output["dtype"]).kind in "iu" else (0.0, 0)
+
+
+def _noise(shape: tuple[int, ...], dtype: np.dtype[Any]) -> npt.NDArray[np.generic]:
+    generator = np.random.default_rng(0)
+    if dtype.kind == "f":
+        return generator.normal(size=shape).astype(dtype)
+    limits = np.iinfo(dtype)
+    return generator.integers(limits.min, limits.max, shape, dtype=dtype, endpoint=True)

@@ -24,7 +24,7 @@ def test_the_entry_is_read_back_and_replaces_an_older_one(trained):
         "version": 1,
         "task": "classification",
         "labels": ["Katze", "größer"],
-        "inputs": [{"name": "image", "type": "image", "shape": [4, 4, 1], "dtype": "uint8"}],
+        "inputs": [{"name": "image", "type": "image", "shape": [4, 4, 1], "dtype": "uint8", "sample_rate": None}],
         "outputs": [{"name": "probabilities"}],
         "model_id": "m",
     }
@@ -39,7 +39,7 @@ def test_what_a_device_needs_is_in_the_file_of_a_run(trained):
         "version": 1,
         "task": "classification",
         "labels": [str(digit) for digit in range(10)],
-        "inputs": [{"name": "image", "type": "image", "shape": [8, 8, 1], "dtype": "uint8"}],
+        "inputs": [{"name": "image", "type": "image", "shape": [8, 8, 1], "dtype": "uint8", "sample_rate": None}],
         "outputs": [{"name": "probabilities"}],
         "model_id": "bits",
     }

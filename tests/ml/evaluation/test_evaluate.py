@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from ml.data.dataset import DatasetInfo
-from ml.data.importing import ImportSettings, import_images
+from ml.data.importing import ImportSettings, import_dataset
 from ml.evaluation.evaluate import evaluate_file
 from ml.evaluation.runtime import Runtime
 from ml.refusal import RefusedError
@@ -38,8 +38,8 @@ def test_a_dataset_of_another_shape_is_refused(trained, digit_images, make_zip, 
     entries = {
         f"{label}/{i}.png": png(pixels.repeat(2, axis=0)) for i, (label, pixels) in enumerate(digit_images[:200])
     }
-    import_images(make_zip(entries), tmp_path / "wide", tmp_path / "work", ImportSettings(), reporter)
-    with pytest.raises(RefusedError, match=r"Received: input \(1, 8, 8, 1\).*Accepted: input \(1, 16, 8, 1\)"):
+    import_dataset(make_zip(entries), tmp_path / "wide", tmp_path / "work", ImportSettings(), reporter)
+    with pytest.raises(RefusedError, match=r"Received: image: uint8 \(8, 8, 1\).*Accepted: image: uint8 \(16, 8, 1\)"):
         evaluate_file(trained.out / "bits" / "model.tflite", tmp_path / "wide", "test", reporter)
 
 
@@ -70,4 +70,4 @@ def test_evaluating_needs_no_tensorflow(trained, digits_dataset, tmp_path):
 
 
 def test_the_dataset_info_is_the_one_of_the_import(digits_dataset):
-    assert DatasetInfo.read(digits_dataset).feature.shape == (8, 8, 1)
+    assert DatasetInfo.read(digits_dataset).features[0].shape == (8, 8, 1)
