@@ -68,7 +68,7 @@ class Journey:
                 archive = Path(folder) / "digits.zip"
                 self.images = write_archive(archive)
                 upload = self.team.upload(archive, "dataset")
-            dataset = self.team.post("datasets", {"name": "Handwritten digits", "kind": "image"})
+            dataset = self.team.post("datasets", {"name": "Handwritten digits"})
             made = self.team.post(
                 f"datasets/{dataset['id']}/versions", {"upload": upload, "seed": 7, "validation": 0.1, "test": 0.2}
             )

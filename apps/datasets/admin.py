@@ -17,9 +17,9 @@ class UploadAdmin(TenantAdmin):
 
 @admin.register(Dataset)
 class DatasetAdmin(TenantAdmin):
-    list_display = ("name", "slug", "kind", "project", "created_by", "created_at")
+    list_display = ("name", "slug", "project", "created_by", "created_at")
     list_select_related = ("project__organization", "created_by")
-    list_filter = ("kind", ("created_at", admin.DateFieldListFilter))
+    list_filter = (("created_at", admin.DateFieldListFilter),)
     search_fields = ("name", "slug", "project__name", "project__organization__slug")
 
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from django import forms
 
-from apps.datasets import services
+from apps.datasets import data_spec, services
 
 
 class DatasetForm(forms.Form):
@@ -25,8 +25,29 @@ class DatasetForm(forms.Form):
 
 
 class VersionForm(forms.Form):
-    """How an archive becomes a version. static/js/dataset-upload.js sends it to the team API, which checks it."""
+    """How a file becomes a version. static/js/dataset-upload.js sends it to the team API, which checks it."""
 
+    data_spec = forms.CharField(
+        label="Data spec (YAML)",
+        required=False,
+        help_text="Class folders of images or sounds need none, nor do tables with the columns text and label. "
+        "Otherwise: the task (classification, multi_label, regression or sequence), and each feature with its type "
+        "(image, text, sensor, audio, video or vector) and its columns.",
+        widget=forms.Textarea(
+            attrs={
+                "rows": 5,
+                "class": "code-area",
+                "spellcheck": "false",
+                "autocapitalize": "none",
+                "placeholder": data_spec.EXAMPLE,
+            }
+        ),
+    )
+    bad_values = forms.ChoiceField(
+        label="Numbers that are missing, NaN or infinite",
+        choices=list(services.BAD_VALUES.items()),
+        required=False,
+    )
     validation = forms.IntegerField(
         label="Validation, %",
         initial=round(services.DEFAULT_VALIDATION * 100),

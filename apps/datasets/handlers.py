@@ -1,9 +1,9 @@
-"""The import job: a verified archive goes in, an immutable dataset version comes out."""
+"""The import job: a verified file goes in, an immutable dataset version comes out."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from django.db import transaction
@@ -37,19 +37,26 @@ class ImportHandler:
 
     def prepare(self, job: Job, folder: Folder) -> list[str]:
         version = _version_of(job)
-        archive = folder.in_ / "archive.zip"
-        sha256 = storage().fetch_to(version.upload.storage_key, archive)
+        # The suffix says what is in it; the rest of the name is not taken over, because it would become part of the
+        # examples' paths, and the same file gives the same version whatever it is called.
+        source = folder.in_ / f"data{PurePosixPath(version.upload.filename).suffix.lower()}"
+        sha256 = storage().fetch_to(version.upload.storage_key, source)
         if sha256 != version.upload.sha256:
             # The upload's link may still be valid in an object store, and somebody sent other bytes since.
             raise Refused("hash_mismatch", "The file has changed since it was verified. Upload it again.")
         options = version.options
+        declared = []
+        if version.data_spec.strip():
+            spec = folder.in_ / "spec.yaml"
+            spec.write_text(version.data_spec, encoding="utf-8")
+            declared = ["--spec", str(spec)]
         return [
-            "import-images",
-            *("--archive", str(archive), "--out", str(folder.out), "--work", str(folder.work)),
+            "import",
+            *("--source", str(source), *declared, "--out", str(folder.out), "--work", str(folder.work)),
             *("--seed", str(options["seed"])),
             *("--validation", str(options["validation"]), "--test", str(options["test"])),
             *("--max-bytes", str(max(MIN_UNPACKED_BYTES, MAX_UNPACKED_RATIO * version.upload.size))),
-            *("--max-files", str(MAX_FILES)),
+            *("--max-files", str(MAX_FILES), "--bad-values", options["bad_values"]),
         ]
 
     def store(self, job: Job, folder: Folder, result: dict[str, Any]) -> Stored:
@@ -77,8 +84,10 @@ class ImportHandler:
         for name in (
             "files",
             "sha256",
-            "feature",
+            "features",
+            "task",
             "classes",
+            "value_ranges",
             "num_examples",
             "splits",
             "class_counts",
@@ -101,7 +110,7 @@ class ImportHandler:
         transaction.on_commit(lambda: [storage().discard_tree(prefix) for prefix in prefixes], robust=True)
 
     def _check_quota(self, version: DatasetVersion, size: int) -> None:
-        """Before anything is copied. `accept` swaps the archive's share of the quota for that of the files."""
+        """Before anything is copied. `accept` swaps the upload's share of the quota for that of the files."""
         organization = version.project.organization
         free = organization.quota_bytes - organization.used_bytes + version.upload.reserved_bytes
         if size > free:

@@ -24,7 +24,7 @@ class Upload(TenantOwned):
     """Bytes on their way in: asked for (quota reserved), sent to a signed URL, verified, then used once."""
 
     class Purpose(models.TextChoices):
-        DATASET = "dataset", "Dataset archive"
+        DATASET = "dataset", "Dataset file"
         MODEL = "model", "Model file"
 
     class State(models.TextChoices):
@@ -72,12 +72,8 @@ class DatasetQuerySet(TenantQuerySet["Dataset"]):
 
 
 class Dataset(TenantOwned):
-    class Kind(models.TextChoices):
-        IMAGE = "image", "Images"
-
     name = models.CharField(max_length=100)
     slug = models.SlugField(max_length=50)
-    kind = models.CharField(max_length=10, choices=Kind, default=Kind.IMAGE)
     last_number = models.PositiveIntegerField(default=0, help_text="Of its newest version; never given out again.")
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
@@ -99,7 +95,7 @@ class DatasetVersionQuerySet(TenantQuerySet["DatasetVersion"]):
 
     def for_page(self) -> Self:
         """Newest first, with the job that made each and who asked for it, without the long lists."""
-        long_lists = ("files", "samples", "classes", "class_counts", "warnings")
+        long_lists = ("data_spec", "files", "samples", "classes", "class_counts", "value_ranges", "warnings")
         return self.select_related("dataset", "job", "created_by").defer(*long_lists, "job__payload").order_by("-id")
 
 
@@ -116,17 +112,20 @@ class DatasetVersion(TenantOwned):
     state = models.CharField(max_length=9, choices=State, default=State.IMPORTING)
     upload = models.OneToOneField(Upload, models.PROTECT, related_name="dataset_version")
     job = models.OneToOneField(Job, models.PROTECT, related_name="dataset_version")
-    options = models.JSONField(default=dict, help_text="Seed and split shares, as asked for.")
+    options = models.JSONField(default=dict, help_text="Seed, split shares and bad_values, as asked for.")
+    data_spec = models.TextField(blank=True, help_text="What the file holds, as YAML; empty: it is recognised.")
     storage_prefix = models.CharField(max_length=300, blank=True)
     files = models.JSONField(default=list, help_text="[{path, bytes, sha256}] below storage_prefix.")
     bytes = models.BigIntegerField(default=0)
     sha256 = models.CharField(max_length=64, blank=True)
-    feature = models.JSONField(default=dict, help_text="Name, type and shape of the input.")
-    classes = models.JSONField(default=list)
+    features = models.JSONField(default=list, help_text="[{name, type, shape, …}]: what goes into a model.")
+    task = models.JSONField(default=dict, help_text="{type, label, num_classes or num_values}: what is learned.")
+    classes = models.JSONField(default=list, help_text="Empty for a regression.")
+    value_ranges = models.JSONField(default=list, help_text="[[lowest, highest]] of each value of a regression.")
     num_examples = models.PositiveIntegerField(default=0)
     splits = models.JSONField(default=dict, help_text="Examples a split.")
-    class_counts = models.JSONField(default=dict, help_text="Split → class → examples.")
-    samples = models.JSONField(default=list, help_text="[{path, label}] of images to look at.")
+    class_counts = models.JSONField(default=dict, help_text="Split → class → examples, or steps of sequences.")
+    samples = models.JSONField(default=list, help_text="[{path, label}] of pictures to look at.")
     warnings = models.JSONField(default=list)
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
     created_at = models.DateTimeField(default=timezone.now, editable=False)

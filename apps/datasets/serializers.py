@@ -7,9 +7,11 @@ from typing import TypedDict
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from apps.datasets.data_spec import MAX_CHARACTERS
 from apps.datasets.models import Dataset, DatasetVersion, Upload
-from apps.datasets.services import DEFAULT_SEED, DEFAULT_TEST, DEFAULT_VALIDATION
+from apps.datasets.services import BAD_VALUES, DEFAULT_SEED, DEFAULT_TEST, DEFAULT_VALIDATION
 from apps.errors import Detail
+from ml.features.spec import AXES
 
 MAX_SIZE = 2**63 - 1  # of a file, in every file system; and of a number in the database
 
@@ -68,7 +70,7 @@ class DatasetOut(serializers.ModelSerializer[Dataset]):
     class Meta:
         model = Dataset
         fields = [
-            *("id", "name", "slug", "kind", "created_at"),
+            *("id", "name", "slug", "created_at"),
             *("version_count", "newest_number", "newest_state", "newest_examples"),
         ]
 
@@ -78,10 +80,24 @@ class VersionIn(serializers.Serializer[None]):
     seed = serializers.IntegerField(default=DEFAULT_SEED, help_text="Decides which example goes into which split.")
     validation = serializers.FloatField(default=DEFAULT_VALIDATION, help_text="Share of the examples, 0.01 … 0.5.")
     test = serializers.FloatField(default=DEFAULT_TEST, help_text="Share of the examples, 0.01 … 0.5.")
+    data_spec = serializers.CharField(
+        default="",
+        allow_blank=True,
+        trim_whitespace=False,
+        max_length=MAX_CHARACTERS,
+        help_text="YAML that says what the file holds: `task`, `features`, and if need be `classes`, `split`, "
+        "`augmentation`. Not needed for class folders of images or sounds, nor for tables with `text` and `label`.",
+    )
+    bad_values = serializers.ChoiceField(
+        choices=list(BAD_VALUES),
+        default="refuse",
+        help_text="What happens to rows with numbers that are missing, NaN or infinite: the whole file is refused, or "
+        "they are left out (`skip`).",
+    )
 
 
 class ErrorOut(serializers.Serializer[None]):
-    """Why the import failed; `details` tie reasons to files of the archive."""
+    """Why the import failed; `details` tie reasons to files of an archive or rows of a table."""
 
     code = serializers.CharField()
     message = serializers.CharField()
@@ -126,10 +142,33 @@ class VersionSummaryOut(serializers.ModelSerializer[DatasetVersion]):
         return {"code": job.error_code, "message": job.error_message, "details": job.error_details}
 
 
+class SpectrogramOut(serializers.Serializer[None]):
+    window_ms = serializers.FloatField()
+    hop_ms = serializers.FloatField()
+    bands = serializers.IntegerField()
+
+
 class FeatureOut(serializers.Serializer[None]):
+    """One input of a model, as a training spec's `features` declare it."""
+
     name = serializers.CharField()
-    type = serializers.CharField()
-    shape = serializers.ListField(child=serializers.IntegerField(), help_text="Height, width, channels.")
+    type = serializers.ChoiceField(choices=list(AXES))
+    shape = serializers.ListField(
+        child=serializers.IntegerField(),
+        help_text="Image: height, width, channels; video: frames before these; text: bytes, or tokens and bytes of a "
+        "token; sensor: steps, channels; audio: samples; vector: values.",
+    )
+    sample_rate = serializers.IntegerField(allow_null=True, help_text="Samples a second; of audio only.")
+    spectrogram = SpectrogramOut(help_text="The front end of audio.")
+
+
+class TaskOut(serializers.Serializer[None]):
+    """What is learned, as a training spec's `task` declares it."""
+
+    type = serializers.ChoiceField(choices=["classification", "multi_label", "regression", "sequence"])
+    label = serializers.CharField()  # type: ignore[assignment]  # a field's own `label` is the text of a form
+    num_classes = serializers.IntegerField(allow_null=True)
+    num_values = serializers.IntegerField(allow_null=True, help_text="How many numbers a regression gives.")
 
 
 class FileOut(serializers.Serializer[None]):
@@ -144,12 +183,18 @@ class SampleOut(serializers.Serializer[None]):
 
 
 class VersionOut(VersionSummaryOut):
-    """`feature` and `sha256` are empty until the version is ready. Files and samples: `…/files/<path>`."""
+    """`features`, `task` and `sha256` are empty until the version is ready. Files and samples: `…/files/<path>`."""
 
-    options = serializers.DictField(help_text="Seed and split shares, as asked for.")
-    feature = serializers.SerializerMethodField()
-    classes = serializers.ListField(child=serializers.CharField())
-    class_counts = serializers.DictField(help_text="Split → class → examples.")
+    options = serializers.DictField(help_text="Seed, split shares and bad_values, as asked for.")
+    data_spec = serializers.CharField(help_text="As given; empty where the file was recognised.")
+    features = FeatureOut(many=True)
+    task = serializers.SerializerMethodField()
+    classes = serializers.ListField(child=serializers.CharField(), help_text="Empty for a regression.")
+    class_counts = serializers.DictField(help_text="Split → class → examples, or steps of sequences.")
+    value_ranges = serializers.ListField(
+        child=serializers.ListField(child=serializers.FloatField()),
+        help_text="Lowest and highest of each value of a regression.",
+    )
     warnings = serializers.ListField(child=serializers.CharField())
     files = FileOut(many=True)
     samples = SampleOut(many=True)
@@ -157,9 +202,10 @@ class VersionOut(VersionSummaryOut):
     class Meta(VersionSummaryOut.Meta):
         fields = [
             *VersionSummaryOut.Meta.fields,
-            *("options", "feature", "classes", "class_counts", "warnings", "files", "samples"),
+            *("options", "data_spec", "features", "task", "classes", "class_counts", "value_ranges"),
+            *("warnings", "files", "samples"),
         ]
 
-    @extend_schema_field(FeatureOut(allow_null=True))
-    def get_feature(self, version: DatasetVersion) -> dict[str, object] | None:
-        return version.feature or None
+    @extend_schema_field(TaskOut(allow_null=True))
+    def get_task(self, version: DatasetVersion) -> dict[str, object] | None:
+        return version.task or None

@@ -9,6 +9,7 @@ from django.db.models import ProtectedError
 from django.utils.text import slugify
 from uuid_utils.compat import uuid7
 
+from apps.datasets.data_spec import data_spec_problems
 from apps.datasets.models import Dataset, DatasetVersion, Upload
 from apps.datasets.uploads import use_upload
 from apps.errors import Detail, Refused
@@ -22,6 +23,7 @@ DEFAULT_SEED = 7
 DEFAULT_VALIDATION = 0.1
 DEFAULT_TEST = 0.2
 MAX_SEED = 2**31 - 1
+BAD_VALUES = {"refuse": "Refuse the file", "skip": "Leave these rows out"}
 
 
 def create_dataset(*, access: Access, name: str, slug: str = "") -> Dataset:
@@ -65,13 +67,20 @@ def create_version(
     seed: int = DEFAULT_SEED,
     validation: float = DEFAULT_VALIDATION,
     test: float = DEFAULT_TEST,
+    data_spec: str = "",
+    bad_values: str = "refuse",
 ) -> DatasetVersion:
     """Make the dataset's next version from a verified upload; an import job fills it.
 
     `validation` and `test` are shares of the examples, the rest is for training; `seed` decides which goes where.
+    `data_spec` says as YAML what the file holds (see `ml.data.import_spec`), where that can't be recognised;
+    `bad_values`, a key of BAD_VALUES, what happens to rows with numbers that are missing, NaN or infinite.
     Raises Refused: `invalid_version` (with the fields), `wrong_purpose`, and what `use_upload` raises.
     """
-    details = list(_split_problems(seed, validation, test))
+    details = [*_split_problems(seed, validation, test), *data_spec_problems(data_spec)]
+    if bad_values not in BAD_VALUES:
+        message = f"Rows with bad values are dealt with by {' or '.join(BAD_VALUES)}. Received: {bad_values[:60]!r}."
+        details.append({"field": "bad_values", "message": message})
     if details:
         raise Refused("invalid_version", " ".join(detail["message"] for detail in details), details=details)
     if upload.purpose != Upload.Purpose.DATASET:
@@ -95,7 +104,8 @@ def create_version(
         number=number,
         upload=upload,
         job=job,
-        options={"seed": seed, "validation": validation, "test": test},
+        options={"seed": seed, "validation": validation, "test": test, "bad_values": bad_values},
+        data_spec=data_spec,
         created_by=access.user,
     )
     audit.record(access, "dataset_version.created", version, upload=upload.filename, **_options(version))

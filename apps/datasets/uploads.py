@@ -20,7 +20,8 @@ from apps.projects.storage import SignedRequest, storage
 SWEEP_AFTER = timedelta(hours=1)
 SWEEP_AT_MOST = 500
 
-ACCEPTED_SUFFIXES = {Upload.Purpose.DATASET: ".zip"}
+# They say what is in the file: an archive, a table, or records. What becomes a model is checked by apps.models.
+ACCEPTED_SUFFIXES = {Upload.Purpose.DATASET: (".zip", ".csv", ".jsonl", ".tfrecord")}
 
 
 @transaction.atomic
@@ -80,8 +81,9 @@ def _problems(purpose: Upload.Purpose, filename: str, size: int, sha256: str) ->
             f"A file name has 1 … 255 characters and no slashes or control characters. Received: {filename[:60]!r}."
         )
         found.append({"field": "filename", "message": message})
-    elif not filename.lower().endswith(suffix := ACCEPTED_SUFFIXES.get(purpose, "")):
-        message = f"A {purpose.label.lower()} is a {suffix} file. Received: {filename[:60]!r}."
+    elif not filename.lower().endswith(suffixes := ACCEPTED_SUFFIXES.get(purpose, ("",))):
+        accepted = f"{', '.join(suffixes[:-1])} or {suffixes[-1]}"
+        message = f"The name of a {purpose.label.lower()} ends in {accepted}. Received: {filename[:60]!r}."
         found.append({"field": "filename", "message": message})
     if size < 1:
         found.append(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
@@ -11,9 +12,18 @@ from apps.accounts.models import Role
 from apps.datasets import services
 from apps.datasets.files import file_of
 from apps.datasets.forms import DatasetForm, VersionForm
-from apps.datasets.models import Dataset, DatasetVersion
-from apps.datasets.uploads import max_upload_bytes
-from apps.datasets.version_page import advice_on, balance, sample_groups, training_url
+from apps.datasets.models import Dataset, DatasetVersion, Upload
+from apps.datasets.uploads import ACCEPTED_SUFFIXES, max_upload_bytes
+from apps.datasets.version_page import (
+    advice_on,
+    balance,
+    ranges_of,
+    sample_groups,
+    samples_of,
+    splits_of,
+    training_url,
+)
+from apps.datasets.wording import TASKS, feature_words, learned
 from apps.errors import Refused
 from apps.jobs.live import live_context
 from apps.projects.access import AccessRequest, project_page
@@ -52,6 +62,7 @@ def show(request: AccessRequest, dataset: UUID) -> HttpResponseBase:
         "page": page_of(request.access.query(DatasetVersion).for_page().filter(dataset=row), request),
         "can_write": request.access.allows(Role.DEVELOPER),
         "form": VersionForm(),
+        "suffixes": ACCEPTED_SUFFIXES[Upload.Purpose.DATASET],
         "max_bytes": max_upload_bytes(),
         "free_bytes": max(0, request.access.organization.quota_bytes - request.access.organization.used_bytes),
         "quota_bytes": request.access.organization.quota_bytes,
@@ -86,14 +97,27 @@ def show_version(request: AccessRequest, version: UUID) -> HttpResponseBase:
     if row.state == DatasetVersion.State.IMPORTING and not row.job.is_over:
         context |= live_context(request.access, row.job)
     elif row.state == DatasetVersion.State.READY:
-        show_every_class = request.GET.get("classes") == "all"
-        context |= {
-            "balance": balance(row),
-            "groups": sample_groups(request, row, every_class=show_every_class),
-        }
+        context |= _contents(request, row)
     else:
         context["advice"] = advice_on(row.job)
     return render(request, "datasets/version.html", context)
+
+
+def _contents(request: AccessRequest, version: DatasetVersion) -> dict[str, Any]:
+    """What the page of a ready version says of its examples. Samples are shown where there are pictures."""
+    is_classes = version.task.get("type") == "classification"
+    show_every_class = request.GET.get("classes") == "all"
+    with_samples = is_classes and version.samples
+    return {
+        "inputs": [(feature["name"], feature_words(feature)) for feature in version.features],
+        "task": TASKS.get(version.task.get("type", ""), ""),
+        "learned": learned(version),
+        "splits": splits_of(version),
+        "balance": balance(version),
+        "ranges": ranges_of(version),
+        "groups": sample_groups(request, version, every_class=show_every_class) if with_samples else [],
+        "samples": [] if is_classes else samples_of(request, version),
+    }
 
 
 @project_page(Role.DEVELOPER)

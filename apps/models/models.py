@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from apps.datasets.models import DatasetVersion, Upload
 from apps.jobs.models import Job
+from apps.models.metrics import PRIMARY, Headline, headline_of
 from apps.projects.tenancy import TenantManager, TenantOwned, TenantQuerySet
 
 
@@ -54,8 +55,11 @@ class ModelVersionQuerySet(TenantQuerySet["ModelVersion"]):
         return joined.annotate(accuracy=models.F("metrics__test__accuracy")).order_by("-id")
 
     def for_list(self) -> Self:
-        """The same without the reports, which grow with the square of the classes."""
-        return self.for_page().defer("metrics", "measurements", "compatibility")
+        """The same without the reports, which grow with the square of the classes, but with what `headline` needs."""
+        figures = {
+            f"test_{name}": models.F(f"metrics__test__{name}") for name in PRIMARY.values() if name != "accuracy"
+        }
+        return self.for_page().annotate(**figures).defer("metrics", "measurements", "compatibility")
 
 
 class ModelVersion(TenantOwned):
@@ -85,7 +89,9 @@ class ModelVersion(TenantOwned):
     upload = models.OneToOneField(Upload, models.PROTECT, null=True, blank=True, related_name="model_version")
     check_job = models.OneToOneField(Job, models.PROTECT, null=True, blank=True, related_name="checked_model_version")
     metrics = models.JSONField(default=dict, help_text="Split → metrics, measured on the .tflite itself.")
-    measurements = models.JSONField(default=dict, help_text="Latency and conversion parity.")
+    measurements = models.JSONField(
+        default=dict, help_text="Latency, cost, conversion parity, agreement with the trainer."
+    )
     compatibility = models.JSONField(
         null=True, blank=True, help_text="The check's report: signatures, ops, minimum runtime, problems."
     )
@@ -122,6 +128,14 @@ class ModelVersion(TenantOwned):
         """The share of the test split that its .tflite got right; None where nothing was measured, as in an upload."""
         accuracy: float | None = self.metrics.get("test", {}).get("accuracy")
         return accuracy
+
+    @property
+    def headline(self) -> Headline | None:
+        """The figure on the test split by which models of its task are compared; None where it was not measured."""
+        if "metrics" not in self.get_deferred_fields():
+            return headline_of(self.metrics.get("test", {}))
+        given = {name: getattr(self, f"test_{name}", None) for name in PRIMARY.values() if name != "accuracy"}
+        return headline_of({**given, "accuracy": getattr(self, "accuracy", None)})
 
     @property
     def tflite(self) -> Artifact | None:

@@ -9,6 +9,7 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from apps.models.metrics import PRIMARY
 from apps.models.models import Artifact, ModelVersion, RegisteredModel
 
 
@@ -62,18 +63,28 @@ class ModelVersionIn(serializers.Serializer[None]):
     )
 
 
+class PrimaryMetricOut(serializers.Serializer[Any]):
+    """The figure by which models of a task are compared, on the test split."""
+
+    name = serializers.ChoiceField(choices=list(PRIMARY.values()), help_text="Less is better of `rmse`.")
+    value = serializers.FloatField()
+
+
 class ModelVersionOut(serializers.ModelSerializer[ModelVersion]):
-    """One version, without its report: `bytes` and `accuracy` are those of its .tflite on the test split."""
+    """One version, without its report: `bytes`, `accuracy` and `primary_metric` are its .tflite's on the test split."""
 
     model = ModelRef()
     bytes = serializers.IntegerField(source="tflite_bytes", allow_null=True)
-    accuracy = serializers.FloatField(allow_null=True)
+    accuracy = serializers.FloatField(
+        allow_null=True, help_text="Share of right answers: examples, or tokens of sequences. Null for a regression."
+    )
+    primary_metric = PrimaryMetricOut(source="headline", allow_null=True)
 
     class Meta:
         model = ModelVersion
         fields: tuple[str, ...] = (
             "id", "model", "number", "state", "origin", "label", "model_type", "parameters", "bytes", "accuracy",
-            "min_runtime", "created_at",
+            "primary_metric", "min_runtime", "created_at",
         )  # fmt: skip
 
 
@@ -87,7 +98,9 @@ class ModelVersionDetailOut(ModelVersionOut):
 
     artifacts = ArtifactOut(many=True)
     metrics = JsonField(help_text="Split → figures, measured by running the .tflite.")
-    measurements = JsonField(help_text="Latency and how far the .tflite is from the trained network.")
+    measurements = JsonField(
+        help_text="Latency, cost, agreement with the trainer, and how far the .tflite is from the trained network."
+    )
     compatibility = JsonField(allow_null=True, help_text="The check's report; null until there is a verdict.")
     dataset_version = DatasetVersionRef(allow_null=True)
     training_run = serializers.UUIDField(source="trained_model.run_id", default=None, allow_null=True)

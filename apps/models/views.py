@@ -14,7 +14,7 @@ from apps.errors import Refused
 from apps.models.files import download_link
 from apps.models.forms import ModelForm, UploadedVersionForm
 from apps.models.models import Artifact, ModelVersion, RegisteredModel
-from apps.models.report import report_of
+from apps.models.report import facts_of, report_of
 from apps.models.services import (
     MAX_TFLITE_BYTES,
     add_uploaded_version,
@@ -91,6 +91,7 @@ def show_version(request: AccessRequest, version: UUID) -> HttpResponseBase:
         "version": found,
         "model": found.model,
         "report": report_of(found),
+        "facts": facts_of(found),
         "artifacts": sorted(found.artifacts.all(), key=lambda artifact: Artifact.Kind.values.index(artifact.kind)),
         "total_bytes": sum(artifact.bytes for artifact in found.artifacts.all()),
         "can_write": request.access.allows(Role.DEVELOPER),

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 from django import forms
 
 from apps.datasets.models import DatasetVersion
+from apps.datasets.wording import contents
 from apps.models.models import RegisteredModel
 from apps.projects.access import Access
 
@@ -16,8 +17,7 @@ else:  # the class takes no parameter when it runs
 
 class _DatasetVersionField(_ChoiceOfVersion):
     def label_from_instance(self, obj: DatasetVersion) -> str:
-        height, width, _ = obj.feature["shape"]
-        return f"{obj}: {obj.num_examples:,} images of {height} × {width}, {len(obj.classes)} classes"
+        return f"{obj}: {contents(obj)}"
 
 
 class RunForm(forms.Form):

@@ -25,6 +25,8 @@ from ml.specs import TrainingSpec
 
 # What the engine reads of a dataset; the samples and the index are for people.
 DATASET_SUFFIXES = (".tfrecord", "dataset.json")
+# What the engine says of a model besides its metrics; only students agree with a trainer, where there is one.
+MEASUREMENTS = ("latency_ms", "parity", "cost", "agreement")
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,7 @@ class TrainHandler:
                     model_type=model["model_type"],
                     parameters=model["parameters"],
                     metrics=model["metrics"],
-                    measurements={"latency_ms": model["latency_ms"], "parity": model["parity"]},
+                    measurements={name: model[name] for name in MEASUREMENTS if name in model},
                     files=stored.files[model["id"]],
                 ),
             )

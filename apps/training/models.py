@@ -75,6 +75,12 @@ class TrainingRun(TenantOwned):
         ]
 
     @property
+    def task(self) -> str:
+        """What is learned: classification, multi_label, regression or sequence."""
+        found: str = self.spec["task"]["type"]
+        return found
+
+    @property
     def best_student(self) -> str | None:
         """The id of the best student within the spec's budget; None before the end, or if none fits."""
         best: str | None = (self.job.result or {}).get("best_student")

@@ -9,7 +9,7 @@ from rest_framework import serializers
 
 from apps.jobs.serializers import JobOut
 from apps.models.models import ModelVersion
-from apps.models.serializers import DatasetVersionRef, JsonField, ModelRef
+from apps.models.serializers import DatasetVersionRef, JsonField, ModelRef, PrimaryMetricOut
 from apps.training.models import TrainedModel, TrainingRun
 
 
@@ -50,7 +50,7 @@ class RunIn(serializers.Serializer[None]):
 
 
 class TrainedModelOut(serializers.ModelSerializer[TrainedModel]):
-    """`bytes` and `accuracy` are those of the .tflite on the test split."""
+    """`bytes`, `accuracy` and `primary_metric` are those of the .tflite on the test split."""
 
     id = serializers.CharField(source="spec_id", help_text="The id of the model in the spec.")
     version = serializers.UUIDField(source="version_id")
@@ -60,10 +60,14 @@ class TrainedModelOut(serializers.ModelSerializer[TrainedModel]):
     parameters = serializers.IntegerField(source="version.parameters", allow_null=True)
     bytes = serializers.IntegerField(source="version.tflite_bytes", allow_null=True)
     accuracy = serializers.FloatField(source="version.test_accuracy", allow_null=True)
+    primary_metric = PrimaryMetricOut(source="version.headline", allow_null=True)
 
     class Meta:
         model = TrainedModel
-        fields = ("id", "role", "version", "number", "state", "model_type", "parameters", "bytes", "accuracy")
+        fields = (
+            *("id", "role", "version", "number", "state", "model_type", "parameters", "bytes", "accuracy"),
+            "primary_metric",
+        )
 
 
 class RunOut(serializers.ModelSerializer[TrainingRun]):

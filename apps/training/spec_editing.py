@@ -8,8 +8,9 @@ from typing import Any
 
 from apps.datasets.models import DatasetVersion
 from apps.errors import Detail, Refused
-from apps.training.presets import dataset_part, new_student, new_trainer
-from apps.training.spec_fields import read_form
+from apps.training.preset_models import new_trainer
+from apps.training.presets import another_student, dataset_part, defaults_for, learned_from
+from apps.training.spec_fields import read_form, value_at
 from apps.training.spec_form import MAX_STUDENTS, SpecForm, default_params, spec_form
 from apps.training.spec_text import checkpoints_of, read_spec, to_yaml
 from ml.spec_text import read_yaml
@@ -50,17 +51,19 @@ def from_form(posted: Mapping[str, str], action: str, version: DatasetVersion) -
     verb, _, what = action.partition(" ")
     students: list[dict[str, Any]] = data["students"]
     if verb == "add-student" and len(students) < MAX_STUDENTS:
-        students.append(new_student(data))
+        students.append(another_student(data, version))
     elif verb == "remove-student" and what.isdigit() and int(what) < len(students):
         del students[int(what)]
     elif verb == "add-trainer":
-        data["trainer"] = new_trainer(version.feature["shape"])
+        data["trainer"] = new_trainer(*learned_from(version))
     elif verb == "remove-trainer":
         data.pop("trainer", None)
     elif verb == "model-type":
         _take_defaults(data, what)
     elif verb == "dataset":
-        data.update(dataset_part(version))
+        part = dataset_part(version)
+        # Networks for other inputs or another task would not fit: what is learned from is new, and so is the start.
+        data = defaults_for(version) if _kind(part) != _kind(data) else {**data, **part}
     ordered = {name: data[name] for name in ORDER if name in data}
     problems = problems_of(ordered, version)
     return Edited(to_yaml(ordered), spec_form(ordered, problems), problems, has_new_fields=bool(action))
@@ -76,6 +79,12 @@ def problems_of(given: str | dict[str, Any], version: DatasetVersion) -> list[De
     except Refused as refused:
         return refused.details
     return []
+
+
+def _kind(data: dict[str, Any]) -> tuple[Any, list[Any]]:
+    """The task and the types of the inputs of spec data."""
+    features = data.get("features") or []
+    return value_at(data, "task.type"), [value_at(feature, "type") for feature in features]
 
 
 def _take_defaults(data: dict[str, Any], path: str) -> None:

@@ -12,15 +12,25 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal
 
+import yaml
+
 from ml.specs import TrainingSpec
 
 Schema = dict[str, Any]
-Kind = Literal["integer", "number", "text", "choice", "switch", "list"]
+# A yaml field holds what has no control of its own, such as a mapping, as text.
+Kind = Literal["integer", "number", "text", "choice", "switch", "list", "yaml"]
+Item = Literal["integer", "number", "text"]
 
-# What is left out of the data when it has its default, so that the YAML says what a person chose and no more: these of
-# a model, and of its parameters all but those that decide its size.
-OPTIONAL_OF_MODEL = ("load_checkpoint", "freeze_model_from_checkpoint", "tflite_output_path")
-SIZES = ("units", "filters", "stem", "projections", "bits")
+# What is left out of the data when it has its default, so that the YAML says what a person chose and no more: these,
+# and of a model's parameters all but those that decide its size.
+OPTIONAL = re.compile(
+    r"\.(load_checkpoint|freeze_model_from_checkpoint|tflite_output_path|share_layers)$"
+    r"|^hyperparameters\.(warmup_steps|weight_decay|unlabelled_batch_size|class_weighting)$"
+    r"|^hyperparameters\.early_stopping\.|\.spectrogram\."
+)
+SIZES = ("units", "filters", "stem", "projections", "bits", "width", "version", "alpha", "depth")
+# A file beside the spec, which the platform has no place for.
+LEFT_OUT = ("budget.device_profile",)
 
 
 @dataclass(frozen=True)
@@ -34,6 +44,7 @@ class SpecField:
     default: Any
     is_required: bool
     choices: tuple[Any, ...] = ()
+    items: Item = "integer"  # of a list
 
     @property
     def name(self) -> str:
@@ -43,6 +54,8 @@ class SpecField:
         """`value` as the text of a control; a value that the schema would refuse is shown as it is."""
         if value is None:
             return ""
+        if self.kind == "yaml" and isinstance(value, list | dict):
+            return yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=10**6).strip() if value else ""
         if isinstance(value, list | tuple):
             return ", ".join(str(item) for item in value)
         if isinstance(value, bool):
@@ -54,21 +67,44 @@ class SpecField:
         text = (text or "").strip()
         if self.kind == "switch":
             return bool(text)
-        if self.kind == "list":
-            return [_number(item, int) for item in re.split(r"[\s,;]+", text.strip("[]() ")) if item]
+        if self.kind == "list" and (text or self.default is not None):
+            items = [item for item in re.split(r"[\s,;]+", text.strip("[]() ")) if item]
+            return items if self.items == "text" else [_number(item, NUMBERS[self.items]) for item in items]
         if not text:
             return None
+        if self.kind == "yaml":
+            return _read_yaml(text)
         if self.kind == "choice":
             return next((choice for choice in self.choices if str(choice) == text), text)
-        if self.kind == "text":
-            return text
-        return _number(text, int if self.kind == "integer" else float)
+        return _number(text, NUMBERS[self.kind]) if self.kind in NUMBERS else text
 
     def leaves_out(self, value: Any) -> bool:
         """Whether spec data needs no mention of `value`."""
         if value is None or value != self.default:
             return value is None
-        return self.name in OPTIONAL_OF_MODEL or (".params." in self.path and (self.name not in SIZES or value == []))
+        in_params = ".params." in self.path and (self.name not in SIZES or value == [])
+        return in_params or OPTIONAL.search(self.path) is not None
+
+
+NUMBERS: dict[str, type[int] | type[float]] = {"integer": int, "number": float}
+
+
+class _Loader(yaml.SafeLoader):
+    """Without aliases, by which a short text can stand for data of any size."""
+
+    def compose_node(self, parent: Any, index: Any) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.YAMLError("aliases are not accepted")
+        return super().compose_node(parent, index)
+
+
+def _read_yaml(text: str) -> Any:
+    """The data in YAML text; the text itself where it can't be read, or stands for none that JSON has."""
+    try:
+        found = yaml.load(text, _Loader)  # noqa: S506 — a SafeLoader
+    except (yaml.YAMLError, ValueError, RecursionError):
+        return text
+    return found if isinstance(found, dict | list | str | int | float) else text
 
 
 def _number(text: str, kind: type[int] | type[float]) -> int | float | str:
@@ -120,22 +156,38 @@ def fields_of(schema: Schema, prefix: str = "") -> Iterator[SpecField]:
     for name, property_schema in schema["properties"].items():
         found = resolve(property_schema)
         path = f"{prefix}.{name}" if prefix else name
-        if found.get("type") == "object":
+        if found.get("type") == "object" and found.get("properties"):
             yield from fields_of(found, path)
-        elif (kind := _kind(found)) is not None:
+        elif not _is_list_of_objects(found) and path not in LEFT_OUT:
             yield SpecField(
                 path=path,
                 title=found.get("title", name),
                 description=found.get("description", ""),
-                kind=kind,
+                kind=_kind(found),
                 default=found.get("default"),
                 is_required=name in required,
-                choices=tuple(found.get("enum", ())),
+                choices=_choices(found),
+                items=_item(found),
             )
 
 
-def _kind(schema: Schema) -> Kind | None:
-    if "enum" in schema:
+def _choices(schema: Schema) -> tuple[Any, ...]:
+    """What may be chosen; "" for nothing, where that is accepted."""
+    chosen = tuple(schema.get("enum", [schema["const"]] if "const" in schema else ()))
+    return ("", *chosen) if chosen and schema.get("nullable") else chosen
+
+
+def _is_list_of_objects(schema: Schema) -> bool:
+    return schema.get("type") == "array" and ("$ref" in schema["items"] or schema["items"].get("type") == "object")
+
+
+def _item(schema: Schema) -> Item:
+    found: dict[str, Item] = {"number": "number", "string": "text"}
+    return found.get(schema.get("items", {}).get("type"), "integer")
+
+
+def _kind(schema: Schema) -> Kind:
+    if "enum" in schema or "const" in schema:
         return "choice"
     match schema.get("type"):
         case "integer":
@@ -146,9 +198,9 @@ def _kind(schema: Schema) -> Kind | None:
             return "switch"
         case "string":
             return "text"
-        case "array" if schema.get("items", {}).get("type") == "integer" or "prefixItems" in schema:
+        case "array" if schema.get("items", {}).get("type") in ("integer", "number", "string"):
             return "list"
-    return None
+    return "yaml"
 
 
 def read_form(posted: Mapping[str, str]) -> dict[str, Any]:

@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, TypedDict
 
 from apps.errors import Detail
+from apps.training.model_type_groups import OptionGroup, model_type_groups
 from apps.training.spec_fields import SIZES, SpecField, fields_of, model_schema, resolve, spec_schema, value_at
 from ml.specs import MODEL_TYPES
 
 MAX_STUDENTS = 16
-# What a person changes first; the other hyperparameters are folded away.
-FIRST = ("hyperparameters.steps", "hyperparameters.batch_size", "hyperparameters.learning_rate")
+MAX_FEATURES = 8
+# What a person changes first; the other hyperparameters are folded away in groups.
+FIRST = ("steps", "batch_size", "learning_rate", "quantize")
+GROUPS = {
+    "Optimizer and seed": (
+        *("optimizer", "learning_rate_schedule", "warmup_steps", "weight_decay", "clip_norm", "activation", "seed"),
+    ),
+    "Loss": (
+        *("loss_weights", "cross_loss", "temperature", "class_weighting", "class_weights", "unlabelled_batch_size"),
+    ),
+    "When to stop": ("early_stopping", "stop_when_cross_below"),
+}
 
 
 class PlacedProblem(TypedDict):
@@ -31,6 +42,7 @@ class BoundField:
     field: SpecField
     value: str
     problems: list[str]
+    groups: tuple[OptionGroup, ...] = ()
 
     @property
     def id(self) -> str:
@@ -50,6 +62,18 @@ class BoundField:
 
 
 @dataclass(frozen=True)
+class FieldGroup:
+    """Fields that are folded away together."""
+
+    title: str
+    fields: list[BoundField]
+
+    @property
+    def has_problems(self) -> bool:
+        return any(bound.problems for bound in self.fields)
+
+
+@dataclass(frozen=True)
 class ModelCard:
     """The trainer or one student. `index` is None for the trainer."""
 
@@ -65,22 +89,18 @@ class ModelCard:
 
 @dataclass(frozen=True)
 class SpecForm:
-    """`fixed`: what the dataset decides. `problems`: those of the spec as a whole."""
+    """`fixed`: what the dataset decides; `front_ends`: how sounds are read; `problems`: those of the whole spec."""
 
     experiment: BoundField
     fixed: list[BoundField]
+    front_ends: list[BoundField]
     trainer: ModelCard | None
     students: list[ModelCard]
     students_problems: list[str]
     learning: list[BoundField]
-    learning_further: list[BoundField]
-    weights: list[BoundField]
+    learning_groups: list[FieldGroup]
     budget: list[BoundField]
     problems: list[PlacedProblem] = field(default_factory=list)
-
-    @property
-    def has_problems_further(self) -> bool:
-        return any(bound.problems for bound in (*self.learning_further, *self.weights))
 
     @property
     def can_add_student(self) -> bool:
@@ -97,6 +117,8 @@ class _Builder:
         self._data = data
         listed = data.get("students")
         self._students = listed[:MAX_STUDENTS] if isinstance(listed, list) else []
+        features = data.get("features")
+        self._features = features[:MAX_FEATURES] if isinstance(features, list) and features else [{}]
         self._paths = {path for path, _ in self._models()}
         self._fields = {found.path: found for found in self._all_fields()}
         slots = {"students", *self._paths, *self._fields}
@@ -106,20 +128,36 @@ class _Builder:
         ]
 
     def build(self) -> SpecForm:
-        hyper = [name for name in self._fields if name.startswith("hyperparameters.")]
-        weights = [name for name in hyper if name.startswith("hyperparameters.loss_weights.")]
+        front_ends = [path for path in self._fields if ".spectrogram." in path]
+        decided = [path for path in self._fields if path.startswith(("task.", "features["))]
         return SpecForm(
             experiment=self._bound("experiment_name"),
-            fixed=[self._bound(path) for path in self._fields if path.startswith(("task.", "features["))],
+            fixed=[self._bound(path) for path in decided if path not in front_ends],
+            front_ends=[self._bound(path) for path in front_ends],
             trainer=next((self._card(path, None) for path, _ in self._models() if path == "trainer"), None),
             students=[self._card(f"students[{index}]", index) for index in range(len(self._students))],
             students_problems=self._at("students"),
-            learning=[self._bound(name) for name in FIRST],
-            learning_further=[self._bound(name) for name in hyper if name not in weights and name not in FIRST],
-            weights=[self._bound(name) for name in weights],
+            learning=self._hyperparameters(FIRST),
+            learning_groups=list(self._learning_groups()),
             budget=[self._bound(name) for name in self._fields if name.startswith("budget.")],
             problems=self._placed,
         )
+
+    def _learning_groups(self) -> Iterator[FieldGroup]:
+        known = {*FIRST, *(name for names in GROUPS.values() for name in names)}
+        others = {path.split(".")[1] for path in self._fields if path.startswith("hyperparameters.")} - known
+        for title, names in {**GROUPS, "Further": sorted(others)}.items():
+            if fields := self._hyperparameters(names):
+                yield FieldGroup(title, fields)
+
+    def _hyperparameters(self, names: Sequence[str]) -> list[BoundField]:
+        """The fields of these hyperparameters, and of those that are groups of fields themselves."""
+        return [
+            self._bound(path)
+            for name in names
+            for path in self._fields
+            if f"{path}.".startswith(f"hyperparameters.{name}.")
+        ]
 
     def _models(self) -> list[tuple[str, Any]]:
         models = [("trainer", self._data["trainer"])] if isinstance(self._data.get("trainer"), Mapping) else []
@@ -128,12 +166,24 @@ class _Builder:
     def _all_fields(self) -> list[SpecField]:
         root = {"properties": {"experiment_name": spec_schema("experiment_name")}, "required": ["experiment_name"]}
         found = [*fields_of(root), *fields_of(spec_schema("task"), "task")]
-        found += fields_of(resolve(spec_schema("features")["items"]), "features[0]")
+        for index in range(len(self._features)):
+            found += fields_of(resolve(spec_schema("features")["items"]), f"features[{index}]")
         for name in ("hyperparameters", "budget"):
             found += fields_of(spec_schema(name), name)
         for path, model in self._models():
             found += fields_of(model_schema(value_at(model, "model_type")), path)
-        return [one for one in found if not (one.name == "freeze_model_from_checkpoint" and "students" in one.path)]
+        return [one for one in found if self._has_meaning(one.path)]
+
+    def _has_meaning(self, path: str) -> bool:
+        """Whether a field can be anything but empty for this task, feature or model."""
+        what, _, name = path.rpartition(".")
+        if what == "task" and name in ("num_classes", "num_values"):
+            return bool((value_at(self._data, "task.type") == "regression") == (name == "num_values"))
+        if name == "sample_rate" or what.endswith(".spectrogram"):
+            return bool(value_at(self._data, f"{what.removesuffix('.spectrogram')}.type") == "audio")
+        if name == "freeze_model_from_checkpoint":
+            return what == "trainer"
+        return name not in ("share_with", "share_layers") or what != "trainer"
 
     def _card(self, path: str, index: int | None) -> ModelCard:
         names = [name for name in self._fields if name.startswith(f"{path}.")]
@@ -145,10 +195,17 @@ class _Builder:
             index=index,
             heading="Trainer" if index is None else f"Student {index + 1}",
             description=model_type.description if model_type else "",
-            fields=[self._bound(name) for name in first],
+            fields=[self._bound(first[0]), replace(self._bound(first[1]), groups=self._model_types(path))],
             params=[self._bound(name) for name in params],
             extras=[self._bound(name) for name in names if name not in params and name not in first],
             problems=self._at(path),
+        )
+
+    def _model_types(self, path: str) -> tuple[OptionGroup, ...]:
+        features = [str(value_at(feature, "type")) for feature in self._features]
+        chosen = value_at(self._data, f"{path}.model_type")
+        return model_type_groups(
+            features, task=value_at(self._data, "task.type"), is_trainer=path == "trainer", chosen=str(chosen or "")
         )
 
     def _bound(self, path: str) -> BoundField:
@@ -178,4 +235,8 @@ def slot_of(path: str, slots: set[str]) -> str:
 def default_params(model_type: str) -> dict[str, Any]:
     """The parameters that decide the size of a model of this type, with their defaults; none for an unknown type."""
     known = MODEL_TYPES.get(model_type)
-    return {} if known is None else {name: value for name, value in known.params() if name in SIZES and value != []}
+    fields = known.params.model_fields if known else {}
+    defaults = {
+        name: field.get_default() for name, field in fields.items() if name in SIZES and not field.is_required()
+    }
+    return {name: value for name, value in defaults.items() if value != []}

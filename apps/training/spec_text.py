@@ -12,6 +12,8 @@ import yaml
 from apps.datasets.models import DatasetVersion
 from apps.errors import Detail, Refused
 from apps.models.models import Artifact
+from apps.training.presets import learned_from
+from ml.spec_files import differences
 from ml.specs import SpecError, TrainingSpec
 
 LINE = 60
@@ -60,19 +62,10 @@ def read_spec(given: str | dict[str, Any], version: DatasetVersion) -> TrainingS
 
 
 def _check_dataset(spec: TrainingSpec, version: DatasetVersion) -> None:
-    feature, found = spec.features[0], version.feature
-    compared = [
-        ("task.num_classes", spec.task.num_classes, len(version.classes), "the number of its classes"),
-        ("features[0].name", feature.name, found["name"], "the name of its input"),
-        ("features[0].type", feature.type, found["type"], "the type of its input"),
-        ("features[0].shape", list(feature.shape), list(found["shape"]), "the shape of its images"),
-    ]
-    details: list[Detail] = [
-        {"field": field, "message": f"does not fit {version}. Received: {received}. Accepted: {accepted}, {meaning}"}
-        for field, received, accepted, meaning in compared
-        if received != accepted
-    ]
-    raise_details("spec_dataset_mismatch", "The training spec does not fit the dataset.", details)
+    features, task = learned_from(version)
+    found = differences(spec, task=task, features=features, splits=version.splits)
+    details: list[Detail] = [{"field": one["field"], "message": one["message"]} for one in found]
+    raise_details("spec_dataset_mismatch", f"The training spec does not fit {version}.", details)
 
 
 def checkpoints_of(spec: TrainingSpec, version: DatasetVersion) -> dict[str, Artifact]:

@@ -16,6 +16,7 @@ from apps.errors import Detail, Refused
 from apps.jobs.advice import advice_on
 from apps.jobs.live import live_context
 from apps.jobs.models import Job
+from apps.models.metrics import WATCHED, primary_figure
 from apps.models.models import ModelVersion, RegisteredModel
 from apps.projects.access import AccessRequest, project_page
 from apps.projects.pages import add_refusal, page_of
@@ -123,6 +124,7 @@ def show(request: AccessRequest, run: UUID) -> HttpResponseBase:
     job: Job = found.job
     can_write = access.allows(Role.DEVELOPER)
     trained = list(found.trained_models.all())
+    watched = WATCHED[found.task]
     context = live_context(access, job) | {
         "run": found,
         "trained": trained,
@@ -131,7 +133,13 @@ def show(request: AccessRequest, run: UUID) -> HttpResponseBase:
         "advice": advice_on(job),
         "can_write": can_write,
         "can_cancel": can_write and not job.is_over and job.cancel_requested_at is None,
-        "chart": {"models": found.networks, "events": reverse("api-job-events", args=[access.project.pk, job.pk])},
+        "primary": primary_figure(found.task),
+        "watched": watched,
+        "chart": {
+            "models": found.networks,
+            "measure": {"name": watched.name, "is_share": watched.kind == "share"},
+            "events": reverse("api-job-events", args=[access.project.pk, job.pk]),
+        },
     }
     return render(request, "training/run.html", context)
 

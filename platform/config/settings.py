@@ -307,7 +307,6 @@ SPECTACULAR_SETTINGS = {
         "ApiKeyKindEnum": "apps.projects.models.ApiKey.Kind",
         "JobKindEnum": "apps.jobs.models.Job.Kind",
         "JobStateEnum": "apps.jobs.models.Job.State",
-        "DatasetKindEnum": "apps.datasets.models.Dataset.Kind",
         "DatasetVersionStateEnum": "apps.datasets.models.DatasetVersion.State",
         "UploadStateEnum": "apps.datasets.models.Upload.State",
         "ModelVersionStateEnum": "apps.models.models.ModelVersion.State",

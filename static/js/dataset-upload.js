@@ -1,4 +1,4 @@
-// The form that uploads an archive and makes a dataset version of it: drop, progress, errors beside their fields.
+// The form that uploads a file and makes a dataset version of it: drop, progress, errors beside their fields.
 import { Refused, callApi, inWords, uploadFile } from "./upload.js";
 
 const form = document.querySelector("#upload-form");
@@ -44,7 +44,8 @@ function show(file) {
 /** What can be said without asking the server. */
 function problemWith(file) {
   const most = Number(form.dataset.maxBytes);
-  if (!file.name.toLowerCase().endsWith(".zip")) return refuse("file", `Choose a .zip file. This is ${file.name}.`);
+  const suffixes = input.accept.split(",");
+  if (!suffixes.some((suffix) => file.name.toLowerCase().endsWith(suffix))) return refuse("file", `Choose a ${suffixes.join(", ")} file. This is ${file.name}.`);
   if (file.size === 0) return refuse("file", "This file is empty.");
   if (file.size > most) return refuse("file", `An upload has at most ${inWords(most)}. This file has ${inWords(file.size)}.`);
   return false;
@@ -54,8 +55,11 @@ function problemWith(file) {
 
 const FIELD_OF = { filename: "file", size: "file", sha256: "file", upload: "file" };
 
+/** Show `message` beside the control of `field`, which may be a path in it: "data_spec.features[0].type". */
 function refuse(field, message) {
-  const control = form.querySelector(`#id_${FIELD_OF[field] ?? field}`) ?? input;
+  const [name] = field.split(/[.[]/);
+  const below = field.slice(name.length).replace(/^\./, "");
+  const control = form.querySelector(`#id_${FIELD_OF[name] ?? name}`) ?? input;
   const id = `${control.id}_error`;
   let place = form.querySelector(`#${id}`);
   if (!place) {
@@ -64,13 +68,19 @@ function refuse(field, message) {
     place.className = "invalid-feedback d-block";
     control.after(place);
   }
-  place.textContent = place.textContent ? `${place.textContent} ${message}` : message;
+  place.append(line(below ? `${below}: ${message}` : message));
   place.hidden = false;
   control.classList.add("is-invalid");
   control.setAttribute("aria-invalid", "true");
   control.closest("details")?.setAttribute("open", "");
   control.focus();
   return true;
+}
+
+function line(text) {
+  const element = document.createElement("div");
+  element.textContent = text;
+  return element;
 }
 
 function clear() {
@@ -124,7 +134,8 @@ form.addEventListener("submit", async (event) => {
     }
     const { id } = arrived.upload;
     const seed = Number(form.elements.seed.value);
-    const version = await callApi(versions, { upload: id, seed, validation: share("validation"), test: share("test") });
+    const about = { seed, validation: share("validation"), test: share("test"), data_spec: form.elements.data_spec.value, bad_values: form.elements.bad_values.value };
+    const version = await callApi(versions, { upload: id, ...about });
     running = null;
     location.assign(form.dataset.versionPage.replace("00000000-0000-0000-0000-000000000000", version.id));
     return undefined;
@@ -140,7 +151,7 @@ function setBusy(isBusy) {
   sending.hidden = !isBusy;
   stop.hidden = !isBusy;
   send.disabled = isBusy;
-  for (const control of form.querySelectorAll("input")) control.disabled = isBusy;
+  for (const control of form.querySelectorAll("input, textarea, select")) control.disabled = isBusy;
   if (isBusy) bar.scrollIntoView({ block: "nearest" });
 }
 

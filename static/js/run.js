@@ -1,16 +1,16 @@
-// A run's page: loss and accuracy of trainer and students while they learn, and from the events kept of a run that is over.
+// A run's page: loss and the task's measure (accuracy, or an error) of trainer and students while they learn, and from the events kept of a run that is over.
 import { themeColour as colour } from "./colours.js";
 import { followJob } from "./job-live.js";
 
-const { models, events } = JSON.parse(document.querySelector("#chart-data").textContent);
+const { models, measure, events } = JSON.parse(document.querySelector("#chart-data").textContent);
 const COLOURS = ["--tblr-orange", "--tblr-blue", "--tblr-green", "--tblr-purple", "--tblr-red", "--tblr-cyan", "--tblr-yellow", "--tblr-pink"];
 const log = document.querySelector("[data-job-log]");
 
-/** Lines of one measure: a solid one for each model, and a dashed one where it was measured on the validation split. */
-function makeChart(id, measure, format) {
+/** Lines of one metric: a solid one for each model, and a dashed one where it was measured on the validation split. */
+function makeChart(id, name, { isShare, format }) {
   const series = models.flatMap(({ key, label }, index) => [
-    { metric: `${key}/${measure}`, label, index, isValidation: false },
-    { metric: `validation/${key}/${measure}`, label: `${label}, validation`, index, isValidation: true },
+    { metric: `${key}/${name}`, label, index, isValidation: false },
+    { metric: `validation/${key}/${name}`, label: `${label}, validation`, index, isValidation: true },
   ]);
   const chart = new Chart(document.querySelector(`#${id}`), {
     type: "line",
@@ -32,7 +32,7 @@ function makeChart(id, measure, format) {
       interaction: { mode: "nearest", axis: "x", intersect: false },
       scales: {
         x: { type: "linear", title: { display: true, text: "step" }, ticks: { precision: 0 } },
-        y: { ticks: { callback: format }, beginAtZero: measure === "loss", max: measure === "accuracy" ? 1 : undefined },
+        y: { ticks: { callback: format }, beginAtZero: !isShare, max: isShare ? 1 : undefined },
       },
       plugins: {
         decimation: { enabled: true, algorithm: "lttb", samples: 300, threshold: 600 },
@@ -55,9 +55,10 @@ function makeChart(id, measure, format) {
 }
 
 const percent = (value) => `${(value * 100).toFixed(value > 0.99 && value < 1 ? 2 : 0)} %`;
+const short = (value) => Number(Number(value).toPrecision(3)).toLocaleString("en");
 const charts = [
-  makeChart("accuracy-chart", "accuracy", percent),
-  makeChart("loss-chart", "loss", (value) => Number(value).toPrecision(2)),
+  makeChart("measure-chart", measure.name, { isShare: measure.is_share, format: measure.is_share ? percent : short }),
+  makeChart("loss-chart", "loss", { isShare: false, format: short }),
 ];
 let isDue = false;
 

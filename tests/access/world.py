@@ -33,6 +33,7 @@ SPEC = {
     "features": [{"name": "image", "type": "image", "shape": [8, 8, 1]}],
     "students": [{"id": "small", "model_type": "projection", "params": {"projections": 8, "bits": 4}}],
 }
+COMPLETE = TrainingSpec.model_validate(SPEC).model_dump(mode="json")
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ def make_world(slug: str) -> World:
         name="First",
         dataset_version=dataset_version,
         model=version.model,
-        spec=TrainingSpec.model_validate(SPEC).model_dump(mode="json"),
+        spec=COMPLETE,
         spec_yaml=yaml.safe_dump(SPEC),
         job=_job(project, Job.Kind.TRAIN),
     )
@@ -166,7 +167,8 @@ def _dataset_version(project: Project) -> DatasetVersion:
         job=_job(project, Job.Kind.IMPORT),
         storage_prefix=prefix,
         files=[{"path": PATH, "bytes": 2, "sha256": "0" * 64}],
-        feature={"name": "image", "type": "image", "shape": [8, 8, 1]},
+        features=COMPLETE["features"],
+        task=COMPLETE["task"],
         classes=["0", "1"],
         num_examples=4,
         splits={"train": 2, "validation": 1, "test": 1},

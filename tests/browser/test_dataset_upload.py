@@ -78,7 +78,7 @@ def test_an_upload_is_stopped_breaks_goes_on_and_is_not_sent_twice(form: Page, a
 
     upload.click()
     expect(form.get_by_text("Choose a file first.")).to_be_visible()
-    form.get_by_label("Archive with one folder").set_input_files(archive)
+    form.get_by_label("File with the examples").set_input_files(archive)
     upload.click()
     expect(form.locator("#sent-text")).to_contain_text("8.0 MB of")
     form.get_by_role("button", name="Stop").click()
@@ -91,8 +91,11 @@ def test_an_upload_is_stopped_breaks_goes_on_and_is_not_sent_twice(form: Page, a
     form.get_by_text("How to split it").click()
     for field in ("Validation, %", "Test, %"):
         form.get_by_label(field).fill("50")
+    form.get_by_text("What it holds").click()
+    form.get_by_label("Data spec").fill("features: [{name: image, type: smell}]")
     upload.click()
     expect(form.get_by_text("At least 0.2 (20 %) must remain for training.")).to_be_visible()
+    expect(form.get_by_text("features[0].type: Received: 'smell'. Accepted: 'image'")).to_be_visible()
     expect(form.get_by_label("Test, %")).to_have_attribute("aria-invalid", "true")
     assert [piece[:14] for piece in sent] == [FIRST[:14], SECOND[:14], "HEAD", SECOND[:14], "bytes 16777216"]
 
@@ -100,6 +103,7 @@ def test_an_upload_is_stopped_breaks_goes_on_and_is_not_sent_twice(form: Page, a
     sent.clear()
     form.get_by_label("Validation, %").fill("10")
     form.get_by_label("Test, %").fill("20")
+    form.get_by_label("Data spec").fill("features: [{name: noise, type: image}]")
     upload.click()
     expect(form.get_by_role("heading", name="Class balance")).to_be_visible(timeout=60_000)
     assert not [entry for entry in sent if entry.startswith("bytes")]

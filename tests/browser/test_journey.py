@@ -81,7 +81,7 @@ def _upload(page: Page, archive: Path) -> None:
     page.get_by_role("link", name="Make a dataset").click()
     page.get_by_label("Name").first.fill("Digits")
     page.get_by_role("button", name="Make the dataset").click()
-    page.get_by_label("Archive with one folder").set_input_files(archive)
+    page.get_by_label("File with the examples").set_input_files(archive)
     page.get_by_role("button", name="Upload and import").click()
     expect(page.get_by_role("heading", level=1)).to_contain_text("Digits v1")
     expect(page.get_by_role("heading", name="Class balance")).to_be_visible(timeout=60_000)
@@ -139,7 +139,7 @@ def test_refused_archive_is_explained_where_it_was_uploaded(
     page = open_page(state=state)
     page.goto("/o/lovelace/p/reader/datasets/")
     page.get_by_role("link", name="Digits").click()
-    page.get_by_label("Archive with one folder").set_input_files(archive)
+    page.get_by_label("File with the examples").set_input_files(archive)
     page.get_by_role("button", name="Upload and import").click()
     expect(page.get_by_role("alert")).to_contain_text("passwd.png", timeout=60_000)
 

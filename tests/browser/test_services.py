@@ -83,7 +83,7 @@ def test_an_archive_goes_to_the_storage_and_its_import_is_watched(open_page, rul
     page.on("request", lambda request: sent.append(request) if request.url.startswith(storage) else None)
     _begin(page)
 
-    page.get_by_label("Archive with one folder").set_input_files(archive)
+    page.get_by_label("File with the examples").set_input_files(archive)
     page.get_by_role("button", name="Upload and import").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Digits v1", timeout=30_000)
     # What was imported appears by itself, once the live view has heard of the end.

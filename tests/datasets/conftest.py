@@ -22,6 +22,15 @@ from apps.projects.access import Access, enter_project
 from apps.projects.models import Project
 from apps.projects.storage import SignedRequest, storage
 
+FEATURE = {
+    "name": "image",
+    "type": "image",
+    "shape": [8, 8, 1],
+    "sample_rate": None,
+    "spectrogram": {"window_ms": 32.0, "hop_ms": 16.0, "bands": 40},
+}
+TASK = {"type": "classification", "label": "label", "num_classes": 2, "num_values": None}
+
 
 def png(shade: int, *, size: tuple[int, int] = (8, 8)) -> bytes:
     out = io.BytesIO()
@@ -95,11 +104,11 @@ def import_archive(
     """`import_archive(body)` → the version that the real job, with the real engine, made of it or failed to make."""
     settings.JOBS_DIR = tmp_path / "jobs"
 
-    def run(body: bytes, **options: Any) -> DatasetVersion:
+    def run(body: bytes, filename: str = "archive.zip", **options: Any) -> DatasetVersion:
         access = access_of(developer)
         dataset = Dataset.across_tenants.filter(slug="digits").first()
         dataset = dataset or services.create_dataset(access=access, name="Digits")
-        version = services.create_version(access=access, dataset=dataset, upload=uploaded(body), **options)
+        version = services.create_version(access=access, dataset=dataset, upload=uploaded(body, filename), **options)
         with django_capture_on_commit_callbacks(execute=True):
             run_job(str(version.job_id))
         return DatasetVersion.across_tenants.select_related("job", "upload", "project__organization").get(pk=version.pk)

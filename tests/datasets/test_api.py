@@ -15,7 +15,7 @@ from apps.projects import quotas
 from apps.projects.models import ApiKey, Project, Scope
 from apps.projects.storage import storage
 from tests.conftest import make_key
-from tests.datasets.conftest import put
+from tests.datasets.conftest import FEATURE, TASK, put
 
 ASKED = {"purpose": "dataset", "filename": "digits.zip", "size": 5}
 
@@ -50,7 +50,8 @@ def ready(version, tmp_path):
     version.files = [{"path": "dataset.json", "bytes": 2, "sha256": hashlib.sha256(b"{}").hexdigest()}]
     version.samples = [{"path": "samples/0/0.png", "label": "a"}]
     version.classes = ["a", "b"]
-    version.feature = {"name": "image", "type": "image", "shape": [8, 8, 1]}
+    version.features = [FEATURE]
+    version.task = TASK
     version.save()
     for path in ("dataset.json", "secret.txt"):
         (tmp_path / "file").write_bytes(b"{}")
@@ -81,7 +82,8 @@ def test_a_program_uploads_and_makes_a_version(api_of, server_key, url, digits):
     assert (dataset["slug"], dataset["version_count"], dataset["newest_state"]) == ("digits", 0, None)
     version = api.post(url("dataset-version-list", dataset=dataset["id"]), {"upload": upload["id"], "seed": 3})
     assert version.status_code == 201
-    assert version.json()["options"] == {"seed": 3, "validation": 0.1, "test": 0.2}
+    assert version.json()["options"] == {"seed": 3, "validation": 0.1, "test": 0.2, "bad_values": "refuse"}
+    assert (version.json()["features"], version.json()["task"], version.json()["data_spec"]) == ([], None, "")
     assert (version.json()["state"], version.json()["number"], version.json()["error"]) == ("importing", 1, None)
     assert api.get(url("upload", upload=upload["id"])).json()["state"] == "used"
     assert api.get(url("dataset", dataset=dataset["id"])).json()["newest_state"] == "importing"
@@ -135,6 +137,18 @@ def test_an_upload_can_be_given_up(api_of, server_key, url):
     assert api.delete(url("upload", upload=upload["id"])).status_code == 204
     assert Organization.objects.get().used_bytes == 0
     assert error(api.post(url("upload-complete", upload=upload["id"]))) == (409, "upload_expired")
+
+
+def test_what_is_wrong_with_a_data_spec_is_said_by_its_fields(api_of, server_key, url, dataset, uploaded):
+    upload = uploaded(b"a,b", "table.csv")
+    body = {"upload": str(upload.pk), "data_spec": "task: {type: guess}\nfeatures: [{name: A, type: text}]"}
+    response = api_of(server_key).post(url("dataset-version-list", dataset=dataset.pk), body)
+    assert error(response) == (400, "invalid_version")
+    details = response.json()["error"]["details"]
+    assert [detail["field"] for detail in details] == ["data_spec.task.type", "data_spec.features[0].name"]
+    assert "Received: 'guess'. Accepted: 'classification'" in details[0]["message"]
+    upload.refresh_from_db()
+    assert upload.state == "verified", "it can be used with a better spec"
 
 
 def test_a_failed_import_says_why(api_of, server_key, url, version):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import json
+import wave
 import zipfile
 from datetime import timedelta
 
@@ -22,8 +24,8 @@ from apps.jobs.worker import run_job
 from apps.projects import quotas
 from apps.projects.models import AuditEntry
 from apps.projects.storage import storage
-from ml.data.tfrecord import Example, read_records
-from tests.datasets.conftest import png, stored_keys, zipped
+from ml.data.dataset import DatasetInfo, read_examples
+from tests.datasets.conftest import FEATURE, TASK, png, stored_keys, zipped
 
 pytestmark = pytest.mark.django_db
 
@@ -38,8 +40,9 @@ def test_an_archive_becomes_an_immutable_version(import_archive, digits, project
     assert (version.classes, version.num_examples) == (["0", "1"], 40)
     assert version.splits == {"train": 28, "validation": 4, "test": 8}
     assert version.class_counts["test"] == {"0": 4, "1": 4}
-    assert version.feature == {"name": "image", "type": "image", "shape": [8, 8, 1]}
-    assert version.options == {"seed": 11, "validation": 0.1, "test": 0.2}
+    assert version.features == [FEATURE]
+    assert version.task == TASK
+    assert version.options == {"seed": 11, "validation": 0.1, "test": 0.2, "bad_values": "refuse"}
     assert len(version.sha256) == 64
     assert version.job.result == {"dataset_version": str(version.pk), "num_examples": 40}
     assert len(version.samples) == 16
@@ -48,8 +51,8 @@ def test_an_archive_becomes_an_immutable_version(import_archive, digits, project
     assert set(stored_keys(project)) == listed
     for file in version.files:
         assert storage().fetch_to(f"{version.storage_prefix}/{file['path']}", tmp_path / file["path"]) == file["sha256"]
-    examples = [Example.decode(record, feature="image") for record in read_records(tmp_path / "test.tfrecord")]
-    assert sorted(example.label for example in examples) == [0] * 4 + [1] * 4
+    examples = list(read_examples(tmp_path, "test", DatasetInfo.read(tmp_path)))
+    assert sorted(list(example.label or []) for example in examples) == [[0]] * 4 + [[1]] * 4
     assert used() == version.bytes == sum(storage().size(key) for key in listed)
     assert not (tmp_path / "jobs" / str(version.job_id)).exists()
 
@@ -66,6 +69,89 @@ def test_mixed_sizes_and_other_files_are_told_of(import_archive):
     assert version.state == "ready"
     assert "1 of 19 images have another size" in " ".join(version.warnings)
     assert "1 files are not images" in " ".join(version.warnings)
+
+
+def wav(pitch: int) -> bytes:
+    out = io.BytesIO()
+    with wave.open(out, "wb") as file:
+        file.setparams((1, 2, 8000, 800, "NONE", ""))
+        file.writeframes(b"".join((pitch * n % 3000).to_bytes(2, "little") for n in range(800)))
+    return out.getvalue()
+
+
+def test_class_folders_of_sounds_need_no_data_spec(import_archive):
+    files = ((f"{label}/{n}.wav", wav(5 + n + 50 * label)) for label in (0, 1) for n in range(9))
+    version = import_archive(zipped(files))
+    assert version.job.error_message == ""
+    assert [(one["name"], one["type"], one["shape"], one["sample_rate"]) for one in version.features] == [
+        ("audio", "audio", [800], 8000)
+    ]
+    assert version.samples == []
+
+
+def test_a_table_of_texts_needs_no_data_spec(import_archive):
+    rows = [f"text number {n} of {label},{label}" for label in ("good", "bad") for n in range(20)]
+    version = import_archive("\n".join(["text,label", *rows]).encode(), filename="Reviews.CSV")
+    assert (version.state, version.job.error_message) == ("ready", "")
+    assert (version.features[0]["name"], version.features[0]["type"]) == ("text", "text")
+    assert (version.classes, version.num_examples, version.samples) == (["bad", "good"], 40, [])
+
+
+MEASURED = """
+task: {type: regression, label: price, columns: [low, high]}
+features: [{name: measured, type: vector, columns: [a, b, c]}]
+"""
+
+
+def measured_table(*more: str) -> bytes:
+    rows = [f"{n},{n * n},0.5,{n / 10},{-n}" for n in range(20)]
+    return "\n".join(["a,b,c,low,high", *rows, *more]).encode()
+
+
+def test_a_data_spec_says_which_columns_are_what(import_archive):
+    version = import_archive(measured_table(), filename="measured.csv", data_spec=MEASURED)
+    assert (version.state, version.job.error_message) == ("ready", "")
+    assert version.task == {"type": "regression", "label": "price", "num_classes": None, "num_values": 2}
+    assert [(one["name"], one["type"], one["shape"]) for one in version.features] == [("measured", "vector", [3])]
+    assert version.value_ranges == [[0.0, pytest.approx(1.9)], [-19.0, 0.0]]
+    assert (version.classes, version.data_spec) == ([], MEASURED)
+
+
+def test_the_name_of_the_file_changes_nothing_in_the_version(import_archive):
+    first, second = (import_archive(measured_table(), filename=name, data_spec=MEASURED) for name in ("a.csv", "b.csv"))
+    assert first.sha256 == second.sha256
+
+
+def test_bad_values_are_refused_or_left_out_as_asked(import_archive):
+    table = measured_table("1,nan,3,4,5", "1,2,3,,5")
+    refused = import_archive(table, filename="measured.csv", data_spec=MEASURED)
+    assert (refused.state, refused.job.error_code) == ("failed", "bad_values")
+    assert "data.csv:22" in refused.job.error_message
+    version = import_archive(table, filename="measured.csv", data_spec=MEASURED, bad_values="skip")
+    assert (version.state, version.num_examples) == ("ready", 20)
+    assert "2 of 22 rows were left out" in " ".join(version.warnings)
+
+
+def test_tokens_with_a_label_each_are_imported_from_json_lines(import_archive):
+    spec = "task: {type: sequence, label: slots}\nfeatures: [{name: tokens, type: text}]\n"
+    lines = [json.dumps({"tokens": ["play", f"song{n}"], "slots": ["O", "title"]}) for n in range(20)]
+    version = import_archive("\n".join(lines).encode(), filename="slots.jsonl", data_spec=spec)
+    assert (version.state, version.job.error_message) == ("ready", "")
+    assert (version.task["type"], version.classes, version.features[0]["shape"]) == (
+        "sequence",
+        ["O", "title"],
+        [2, 16],
+    )
+    assert version.class_counts["test"] == {"O": 4, "title": 4}
+
+
+def test_records_of_a_version_can_be_imported_again(import_archive, digits, tmp_path):
+    first = import_archive(digits)
+    storage().fetch_to(f"{first.storage_prefix}/train.tfrecord", tmp_path / "train.tfrecord")
+    spec = "task: {num_classes: 2}\nfeatures: [{name: image, type: image}]\n"
+    version = import_archive((tmp_path / "train.tfrecord").read_bytes(), filename="train.tfrecord", data_spec=spec)
+    assert (version.state, version.job.error_message) == ("ready", "")
+    assert (version.num_examples, version.features) == (28, first.features)
 
 
 def bomb() -> bytes:
@@ -108,7 +194,7 @@ def test_a_bad_archive_is_refused_with_its_reason_and_leaves_nothing(
     assert (used(), stored_keys(project), version.upload.state) == (0, [], "refused")
     assert version.files == version.samples == []
     page = page_of(developer).get(f"/o/acme/p/reader/dataset-versions/{version.pk}/").content.decode()
-    assert "This archive could not be imported" in page
+    assert "This file could not be imported" in page
     assert says.replace("'", "&#x27;") in page
     assert "What to do:" in page
     assert "Upload again" in page
@@ -253,9 +339,14 @@ def test_the_sweep_leaves_what_an_import_made(import_archive, digits, project):
         ({"test": 0.6}, "test"),
         ({"test": float("nan")}, "test"),
         ({"validation": 0.45, "test": 0.45}, "test"),
+        ({"bad_values": "guess"}, "bad_values"),
+        ({"data_spec": "features: ["}, "data_spec"),
+        ({"data_spec": "features: []"}, "data_spec.features"),
+        ({"data_spec": "features: [{name: x, type: smell}]"}, "data_spec.features[0].type"),
+        ({"data_spec": "#" * 100_001}, "data_spec"),
     ],
 )
-def test_shares_that_make_no_sense_are_refused(uploaded, access_of, developer, given, field):
+def test_options_that_make_no_sense_are_refused(uploaded, access_of, developer, given, field):
     access = access_of(developer)
     dataset = services.create_dataset(access=access, name="Digits")
     upload = uploaded(b"x")

@@ -6,9 +6,10 @@ import re
 
 import pytest
 
-from apps.datasets import services
+from apps.datasets import services, version_page
 from apps.datasets.models import Dataset, DatasetVersion
 from apps.jobs.models import Job
+from tests.datasets.conftest import FEATURE, TASK
 
 LIST = "/o/acme/p/reader/datasets/"
 
@@ -44,7 +45,8 @@ def make_ready(version: DatasetVersion, classes: int = 3) -> DatasetVersion:
     version.class_counts = {
         split: dict.fromkeys(names, count) for split, count in (("train", 8), ("validation", 1), ("test", 2))
     }
-    version.feature = {"name": "image", "type": "image", "shape": [8, 8, 1]}
+    version.features = [FEATURE]
+    version.task = TASK
     version.warnings = ["2 images are exact copies"]
     version.save()
     Job.across_tenants.filter(pk=version.job_id).update(state=Job.State.SUCCEEDED)
@@ -134,7 +136,9 @@ def test_a_ready_version(page_of, viewer, ready, django_assert_num_queries):
         response = client.get(address(ready))
     text = text_of(response)
     assert "Examples 1,234" in text
-    assert "image, 8 × 8 grey" in text
+    assert "Task Classification of label , 3 classes" in text
+    assert "image image, 8 × 8 grey" in text
+    assert "Training 24 Validation 3 Test 6" in text
     assert "2 images are exact copies." in text
     assert "class 0 8 1 2 11" in text
     assert "All 24 3 6 33" in text
@@ -160,10 +164,61 @@ def test_many_classes_are_shown_in_part_first(page_of, viewer, importing):
     assert "Show all" not in page
 
 
+def test_classes_beyond_a_readable_table_are_counted(page_of, viewer, importing, monkeypatch):
+    monkeypatch.setattr(version_page, "MAX_LISTED", 20)
+    make_ready(importing, classes=30)
+    text = text_of(page_of(viewer).get(address(importing) + "?classes=all"))
+    assert "The first 20 classes; 10 more are in dataset.json." in text
+    assert "class 19 8 1 2 11" in text
+    assert "class 20" not in text
+    assert "All 240 30 60 330" in text
+
+
+def test_texts_have_a_balance_and_no_samples(page_of, viewer, importing):
+    make_ready(importing)
+    importing.features = [{"name": "review", "type": "text", "shape": [128]}]
+    importing.samples = []
+    importing.splits = {"train": 24, "validation": 3, "test": 6, "unlabelled": 1000}
+    importing.data_spec = "features: [{name: review, type: text}]\n"
+    importing.save()
+    response = page_of(viewer).get(address(importing))
+    text = text_of(response)
+    assert "Input review text, up to 128 bytes" in text
+    assert "Without a label 1,000" in text
+    assert "Data spec features: [{name: review, type: text}]" in text
+    assert "Samples" not in text
+    assert "balance-data" in response.content.decode()
+
+
+def test_a_regression_shows_ranges_instead_of_classes(page_of, viewer, importing):
+    make_ready(importing, classes=0)
+    importing.task = {"type": "regression", "label": "price", "num_classes": None, "num_values": 2}
+    importing.features = [{"name": "measured", "type": "vector", "shape": [4]}]
+    importing.value_ranges = [[0.5, 12500.0], [-3.0, 1e-05]]
+    importing.save()
+    response = page_of(viewer).get(address(importing))
+    text = text_of(response)
+    assert "Task Regression of price , 2 values" in text
+    assert "price 1 0.5 12,500 price 2 -3 1e-05" in text
+    assert "Class balance" not in text
+    assert "dataset-version.js" not in response.content.decode()
+
+
+def test_pictures_with_several_labels_are_shown_with_them(page_of, viewer, importing):
+    make_ready(importing)
+    importing.task = {"type": "multi_label", "label": "tags", "num_classes": 3, "num_values": None}
+    importing.samples = [{"path": "samples/all/0.png", "label": "class 0, class 2"}]
+    importing.save()
+    text = text_of(page_of(viewer).get(address(importing)))
+    assert "Samples class 0, class 2" in text
+    assert "An example counts for each of its labels." in text
+    assert "All 24" not in text
+
+
 def test_names_from_an_archive_are_only_text(page_of, viewer, importing):
     make_ready(importing, classes=1)
     evil = "</script><script>alert(1)</script>"
-    importing.classes, importing.warnings = [evil], [evil]
+    importing.classes, importing.warnings, importing.data_spec = [evil], [evil], evil
     importing.samples = [{"path": "samples/0/0.png", "label": evil}]
     importing.class_counts = {"train": {evil: 1}}
     importing.save()
@@ -189,7 +244,8 @@ def test_a_failed_import_says_why_and_what_to_do(page_of, viewer, developer, imp
 @pytest.mark.parametrize(
     ("code", "says"),
     [
-        ("time_limit", "fewer or smaller images"),
+        ("time_limit", "fewer or smaller examples"),
+        ("spec_needed", "say in the data spec which columns"),
         ("crashed", "not the cause"),
         ("something_new", "Mend what is named above"),
     ],

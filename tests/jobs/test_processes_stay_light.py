@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import os
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -66,3 +68,19 @@ def test_the_look_at_a_process_s_memory_finds_what_is_there():
     import ai_edge_litert.interpreter  # noqa: F401
 
     assert heavy_files(os.getpid())
+
+
+def test_forms_and_addresses_need_the_engine_s_declared_specs_only():
+    code = (
+        "import sys, django; django.setup(); import config.urls, ml.data.import_spec, ml.spec_files; "
+        "heavy = {'tensorflow', 'tf_keras', 'ai_edge_litert', 'numpy', 'PIL'} & set(sys.modules); "
+        "sys.exit(str(heavy) if heavy else 0)"
+    )
+    root = Path(__file__).parents[2]
+    environment = {
+        **os.environ,
+        "DJANGO_SETTINGS_MODULE": "tests.settings",
+        "PYTHONPATH": os.pathsep.join((str(root), str(root / "platform"))),
+    }
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -5,6 +5,7 @@ from django.urls import reverse
 
 from apps.jobs.models import Job
 from apps.models.models import ModelVersion, RegisteredModel
+from tests.models.conftest import METRICS
 from tests.models.downloads import downloaded
 from tests.models.tflite_files import GOOD
 
@@ -77,8 +78,39 @@ def test_model_page_lists_versions_in_seven_queries(page_of, viewer, model, make
     with django_assert_num_queries(7):
         text = page.get(url("model", model.pk)).content.decode()
     assert text.index("v7") < text.index("v1")
-    assert "85.0 %" in text
+    assert "85.00 %" in text
     assert "Upload a version" not in text
+
+
+@pytest.mark.parametrize(
+    ("measured", "said"),
+    [
+        ({"rmse": 1234.5678, "mae": 3}, '1,235<br><span class="text-secondary">RMSE</span>'),
+        ({"micro_f1": 0.5, "accuracy": 0.1}, '50.00 %<br><span class="text-secondary">F1, micro</span>'),
+        ({"token_f1": 0.75, "accuracy": 0.9}, '75.00 %<br><span class="text-secondary">Token F1</span>'),
+        ({"accuracy": 0.9}, '90.00 %<br><span class="text-secondary">Accuracy</span>'),
+        ({}, 'data-label="Test split">–<'),
+    ],
+)
+def test_versions_are_listed_with_the_figure_of_their_task(page_of, viewer, model, make_version, measured, said):
+    version = make_version(metrics={"test": measured} if measured else {})
+    assert said in page_of(viewer).get(url("model", model.pk)).content.decode()
+    page = page_of(viewer).get(url("model-version", version.pk))
+    assert page.status_code == 200
+    assert "model-report.js" not in page.content.decode()
+
+
+def test_version_page_draws_curves_and_calibration_where_they_were_measured(page_of, viewer, make_version):
+    measured = {
+        **METRICS,
+        "curves": [{"label": "</script>cat", "roc": [[0, 0], [1, 1]], "pr": [[0, 1], [1, 0.5]]}],
+        "calibration": {"ece": 0.125, "bins": [{"confidence": 0.9, "accuracy": 0.8, "count": 20}]},
+        "num_ranked": 20,
+    }
+    text = page_of(viewer).get(url("model-version", make_version(metrics={"test": measured}).pk)).content.decode()
+    for said in ("roc-chart", "pr-chart", "calibration-chart", "model-report.js", "12.50 %", "from 20 examples"):
+        assert said in text
+    assert "</script>cat" not in text
 
 
 def test_version_page_shows_figures_matrix_ops_and_files(page_of, developer, make_version, django_assert_num_queries):

@@ -38,7 +38,7 @@ def _own_folders(settings, tmp_path: Path) -> None:
 
 @pytest.fixture(scope="session")
 def digits_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What `import-images` writes for 300 digits of 8×8 grey pixels in ten classes."""
+    """What `import` writes for 300 digits of 8×8 grey pixels in ten classes."""
     root = tmp_path_factory.mktemp("digits")
     digits = load_digits()
     with zipfile.ZipFile(root / "digits.zip", "w") as archive:
@@ -48,9 +48,9 @@ def digits_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 file = io.BytesIO()
                 Image.fromarray((image * (255 / 16)).astype("uint8")).save(file, "PNG")
                 archive.writestr(f"{label}/{index:03}.png", file.getvalue())
-    arguments = ["--archive", root / "digits.zip", "--out", root / "out", "--work", root / "work"]
+    arguments = ["--source", root / "digits.zip", "--out", root / "out", "--work", root / "work"]
     environment = {**os.environ, "PYTHONPATH": str(project_settings.BASE_DIR / "platform")}
-    command = [sys.executable, "-m", "ml", "import-images", *map(str, arguments)]
+    command = [sys.executable, "-m", "ml", "import", *map(str, arguments)]
     subprocess.run(command, env=environment, check=True, capture_output=True)
     return root / "out"
 
@@ -81,7 +81,10 @@ def make_dataset_version(project, digits_folder):
             storage().save_from(digits_folder / file["path"], f"{prefix}/{file['path']}")
         about = {
             name: result[name]
-            for name in ("files", "sha256", "feature", "classes", "num_examples", "splits", "class_counts", "samples")
+            for name in (
+                *("files", "sha256", "features", "task", "classes", "num_examples", "splits", "class_counts"),
+                *("value_ranges", "samples"),
+            )
         }
         return DatasetVersion.across_tenants.create(
             id=pk,

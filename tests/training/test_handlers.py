@@ -59,8 +59,11 @@ def result(folder) -> dict:
                 "metrics": {"test": {"accuracy": 0.5}},
                 "latency_ms": {"p50": 1.0, "p95": 2.0},
                 "parity": {"max_abs": 0.0, "top1_agreement": 1.0, "tolerance": 0.001},
+                "cost": {"bytes": 11, "compressed_bytes": 9, "flops": 7, "memory": None},
+                "inputs": [],
             }
         )
+    models[1]["agreement"] = {"split": "test", "measure": "top1_agreement", "value": 0.5, "count": 60}
     return {"models": models, "best_student": "bits", "steps": 30, "stopped_early": False, "seconds": 1.5}
 
 
@@ -122,6 +125,9 @@ def test_versions_get_files_below_the_run_of_the_job_and_a_check_each(run, folde
     versions = ModelVersion.across_tenants.order_by("number")
     assert [version.number for version in versions] == [1, 2, 3]
     assert all(version.check_job.state == "queued" for version in versions)
+    trainer, bits, _ = versions
+    assert set(trainer.measurements) == {"latency_ms", "parity", "cost"}
+    assert (bits.measurements["cost"]["flops"], bits.measurements["agreement"]["value"]) == (7, 0.5)
     assert exists(run.job, 2, "bits/model.tflite")
     organization.refresh_from_db()
     assert organization.used_bytes == sum(Artifact.across_tenants.values_list("bytes", flat=True))

@@ -6,7 +6,8 @@ import yaml
 from apps.training.presets import defaults_for
 from apps.training.spec_editing import from_form, from_yaml
 from apps.training.spec_form import MAX_STUDENTS, spec_form
-from tests.training.test_presets import version_of
+from ml.specs import MODEL_TYPES
+from tests.training.test_presets import version_for, version_of
 from tests.training.test_spec_form import posted
 
 
@@ -90,6 +91,33 @@ def test_other_data_brings_its_own_shape_and_classes(controls):
     data = yaml.safe_load(edited.yaml)
     assert (data["task"]["num_classes"], data["features"][0]["shape"]) == (4, [28, 28, 3])
     assert edited.problems == []
+
+
+def test_data_of_another_kind_brings_networks_for_it(controls):
+    other = version_for("vector", task="regression")
+    edited = from_form(controls, "dataset", other)
+    data = yaml.safe_load(edited.yaml)
+    assert edited.problems == []
+    assert data == defaults_for(other)
+
+
+@pytest.mark.parametrize("kinds", [("tokens",), ("image", "text")])
+def test_a_student_and_a_trainer_for_the_data_are_added(kinds):
+    version = version_for(*kinds, task="sequence" if kinds == ("tokens",) else "classification")
+    edited = from_form(posted(spec_form(defaults_for(version))), "remove-trainer", version)
+    for action in ("add-student", "add-trainer"):
+        edited = from_form(posted(edited.form), action, version)
+        assert edited.problems == []
+    assert len(edited.form.students) == 4
+
+
+@pytest.mark.parametrize("name", sorted(MODEL_TYPES))
+def test_every_model_type_can_be_chosen(version, controls, name):
+    edited = from_form({**controls, "students[1].model_type": name}, "model-type students[1]", version)
+    student = yaml.safe_load(edited.yaml)["students"][1]
+    assert (student["id"], student["model_type"]) == ("dense", name)
+    assert set(student["params"]) <= set(MODEL_TYPES[name].params.model_fields)
+    assert edited.form.students[1].description == MODEL_TYPES[name].description
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,8 @@ def version() -> DatasetVersion:
     return DatasetVersion(
         dataset=Dataset(name="Digits", slug="digits"),
         number=3,
-        feature={"name": "image", "type": "image", "shape": [8, 8, 1]},
+        features=[{"name": "image", "type": "image", "shape": [8, 8, 1]}],
+        task={"type": "classification", "label": "label", "num_classes": 10},
         classes=list("0123456789"),
         splits={"train": 1258},
     )
@@ -87,7 +88,7 @@ def test_spec_of_another_dataset_is_refused_field_by_field(version, spec):
     spec["task"]["num_classes"] = 9
     spec["features"][0]["shape"] = [28, 28, 1]
     found = details(version, spec)
-    assert "does not fit Digits v3. Received: 9. Accepted: 10" in found["task.num_classes"]
+    assert "the dataset has another value. Received: 9. Accepted: 10" in found["task.num_classes"]
     assert "Accepted: [8, 8, 1]" in found["features[0].shape"]
 
 

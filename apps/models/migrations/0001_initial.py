@@ -92,7 +92,7 @@ class Migration(migrations.Migration):
                     "metrics",
                     models.JSONField(default=dict, help_text="Split → metrics, measured on the .tflite itself."),
                 ),
-                ("measurements", models.JSONField(default=dict, help_text="Latency and conversion parity.")),
+                ("measurements", models.JSONField(default=dict, help_text="Latency, cost, conversion parity, agreement with the trainer.")),
                 (
                     "compatibility",
                     models.JSONField(
