@@ -10,7 +10,12 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 LABELS = tuple("0123456789")
-_TYPES = {"uint8": schema.TensorType.UINT8, "float32": schema.TensorType.FLOAT32, "int64": schema.TensorType.INT64}
+_TYPES = {
+    "uint8": schema.TensorType.UINT8,
+    "int16": schema.TensorType.INT16,
+    "float32": schema.TensorType.FLOAT32,
+    "int64": schema.TensorType.INT64,
+}
 
 
 def digits_model(
@@ -68,6 +73,61 @@ def digits_model(
     return builder.file({"image": image}, {"probabilities": probabilities}, entries, signature=signature)
 
 
+def linear_model(
+    task: str,
+    inputs: list[dict[str, Any]],
+    weights: list[np.ndarray],
+    *,
+    labels: tuple[str, ...] = (),
+    steps: int | None = None,
+) -> bytes:
+    """A model of any task whose output is Σ weights · input: softmax or sigmoid of it, or it itself in a regression.
+
+    `inputs` are entries of the metadata; `weights` [outputs, values of the input], one for each. A sequence has
+    outputs = steps · labels.
+    """
+    builder = _Builder()
+    indices, added = {}, None
+    for about, kernel in zip(inputs, weights, strict=True):
+        raw = indices[about["name"]] = builder.tensor(about["name"], (1, *about["shape"]), about["dtype"])
+        values = raw
+        if about["dtype"] != "float32":
+            values = builder.tensor(f"{about['name']}_float", (1, *about["shape"]), "float32")
+            builder.operator(schema.BuiltinOperator.CAST, 1, [raw], [values])
+        product = builder.product(values, kernel)
+        if added is not None:
+            total = builder.tensor("sum", (1, len(kernel)), "float32")
+            add = (schema.BuiltinOptions.AddOptions, schema.AddOptionsT())
+            builder.operator(schema.BuiltinOperator.ADD, 1, [added, product], [total], add)
+            product = total
+        added = product
+    assert added is not None
+    shape: tuple[int, ...] = (1, len(weights[0]))
+    if steps is not None:
+        shape = (1, steps, shape[1] // steps)
+        added = builder.reshaped(added, shape)
+    name = "values" if task == "regression" else "probabilities"
+    output = added
+    if task == "multi_label":
+        output = builder.tensor(name, shape, "float32")
+        builder.operator(schema.BuiltinOperator.LOGISTIC, 1, [added], [output])
+    elif task != "regression":
+        output = builder.tensor(name, shape, "float32")
+        softmax = schema.SoftmaxOptionsT()
+        softmax.beta = 1.0
+        options = (schema.BuiltinOptions.SoftmaxOptions, softmax)
+        builder.operator(schema.BuiltinOperator.SOFTMAX, 1, [added], [output], options)
+    metadata = {
+        "version": 1,
+        "task": task,
+        "labels": list(labels),
+        "inputs": inputs,
+        "outputs": [{"name": name}],
+        "model_id": "linear",
+    }
+    return builder.file(indices, {name: output}, {"bantam": json.dumps(metadata).encode()}, signature=True)
+
+
 def unknown_op_model() -> bytes:
     """A valid file whose only operator has a version that no runtime knows."""
     builder = _Builder()
@@ -104,6 +164,24 @@ class _Builder:
         if options is not None:
             operator.builtinOptionsType, operator.builtinOptions = options
         self._operators.append(operator)
+
+    def product(self, values: int, weights: np.ndarray) -> int:
+        """weights [outputs, values] · values."""
+        kernel = self.tensor("kernel", weights.shape, "float32", weights.astype(np.float32).tobytes())
+        bias = self.tensor("bias", (len(weights),), "float32", np.zeros(len(weights), np.float32).tobytes())
+        output = self.tensor("product", (1, len(weights)), "float32")
+        options = (schema.BuiltinOptions.FullyConnectedOptions, schema.FullyConnectedOptionsT())
+        self.operator(schema.BuiltinOperator.FULLY_CONNECTED, 1, [values, kernel, bias], [output], options)
+        return output
+
+    def reshaped(self, values: int, shape: tuple[int, ...]) -> int:
+        output = self.tensor("reshaped", shape, "float32")
+        options = schema.ReshapeOptionsT()
+        options.newShape = list(shape)
+        self.operator(
+            schema.BuiltinOperator.RESHAPE, 1, [values], [output], (schema.BuiltinOptions.ReshapeOptions, options)
+        )
+        return output
 
     def file(
         self, inputs: dict[str, int], outputs: dict[str, int], metadata: dict[str, bytes], *, signature: bool

@@ -71,7 +71,7 @@ def test_wrong_arguments_are_said_and_the_status_is_2(server, check, tmp_path):
     server.publish("digits", digits_model())
     (tmp_path / "seven.npy").write_bytes(b"PNG")
     status, said = check("--image", str(tmp_path / "seven.npy"))
-    assert "is no .npy file with one image" in said
+    assert "is no .npy file with one example" in said
     assert status == 1
     with pytest.raises(SystemExit):
         check("--user", "plan")

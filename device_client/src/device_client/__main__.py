@@ -71,7 +71,7 @@ def _check(client: Client, options: argparse.Namespace) -> int:
     models = [client.model(name) for name in options.model or sorted(manifest.targets if manifest else ())]
     worked = _step("download", lambda: client.update(options.timeout)) and worked
     for model in models:
-        worked = _step(model.name, partial(_try, model, options.image)) and worked
+        worked = _step(model.name, partial(_try, model, options)) and worked
     worked = _step("events", client.flush) and worked
     _say("result", "everything worked" if worked else "something failed, see above")
     return 0 if worked else 1
@@ -88,27 +88,31 @@ def _step(what: str, work: Callable[[], object]) -> bool:
     return True
 
 
-def _try(model: Model, image: Path | None) -> None:
-    """Say what is loaded and how fast it is. Only an image of the user's makes an `inferred` event."""
+def _try(model: Model, options: argparse.Namespace) -> None:
+    """Say what is loaded and how fast it is. Only an example of the user's makes an `inferred` event."""
     loaded, version = model._usable().model, model.version
     if version is not None:
         _say(model.name, f"version {version.number} ({version.id}), SHA-256 {version.sha256}")
     _say(model.name, f"accepts {', '.join(f'{name}: {what}' for name, what in model.inputs.items())}")
-    _say(model.name, f"labels {', '.join(model.labels)}")
-    if image is None:
+    _say(model.name, f"{loaded.task}, labels {', '.join(model.labels) or 'none'}")
+    first = next(iter(loaded.inputs))
+    if options.image is None and options.text is None:
         zeros = {name: np.zeros(spec.shape, spec.dtype) for name, spec in loaded.inputs.items()}
         latencies = [loaded.run(zeros).latency_ms for _ in range(TIMED_RUNS)]
         _say(model.name, f"median latency {statistics.median(latencies):.3f} ms")
     else:
-        prediction = model.predict(**{next(iter(loaded.inputs)): _load(image)})
-        _say(model.name, f"{image.name} is {prediction.label!r}, score {prediction.score:.4f}")
+        given = options.text if options.image is None else _load(options.image)
+        if isinstance(given, str) and len(loaded.inputs[first].shape) == 2:
+            given = given.split()
+        prediction = model.predict(**{first: given})
+        _say(model.name, f"{options.image or repr(options.text)} is {prediction.label!r}, score {prediction.score:.4f}")
 
 
 def _load(path: Path) -> npt.NDArray[Any]:
     try:
         array: npt.NDArray[Any] = np.load(path, allow_pickle=False)
     except (OSError, ValueError) as error:
-        raise ConfigurationError(f"{path} is no .npy file with one image: {error}") from error
+        raise ConfigurationError(f"{path} is no .npy file with one example: {error}") from error
     return array
 
 
@@ -122,7 +126,9 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("--app-version", default="0.0.0", help="what rules on the server see (%(default)s)")
     check.add_argument("--user", action="append", default=[], type=_pair, metavar="NAME=VALUE", help="a user attribute")
     check.add_argument("--directory", type=Path, help="by default a folder in the user's data folder")
-    check.add_argument("--image", type=Path, help="a .npy file with one example to predict")
+    example = check.add_mutually_exclusive_group()
+    example.add_argument("--image", type=Path, help="a .npy file with one example to predict")
+    example.add_argument("--text", help="a text to predict, at blanks in tokens where the model takes them")
     check.add_argument("--timeout", type=float, default=60.0, help="seconds (%(default)s)")
     check.add_argument("--verbose", action="store_true", help="log what happens")
     return parser

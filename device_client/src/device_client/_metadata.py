@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from ai_edge_litert import schema_py_generated as schema
@@ -15,18 +16,33 @@ FORMAT_VERSION = 1
 
 
 @dataclass(frozen=True)
+class InputMetadata:
+    """What the file says of one input.
+
+    Attributes:
+        type: image, text, sensor, audio, video or vector; "" where it is not said.
+        shape: without the batch dimension, for example (8, 8, 1), or None.
+        sample_rate: samples a second of audio, or None.
+    """
+
+    type: str = ""
+    shape: tuple[int, ...] | None = None
+    sample_rate: int | None = None
+
+
+@dataclass(frozen=True)
 class ModelMetadata:
     """The parts that this client uses.
 
     Attributes:
         task: for example "classification", or None.
         labels: in the order of the output, or None.
-        input_shapes: input name → shape without the batch dimension, for example {"image": (8, 8, 1)}.
+        inputs: by name, in the order of the model's features.
     """
 
     task: str | None = None
     labels: tuple[str, ...] | None = None
-    input_shapes: tuple[tuple[str, tuple[int, ...]], ...] = ()
+    inputs: Mapping[str, InputMetadata] = field(default_factory=dict)
 
 
 def read_metadata(content: bytes) -> ModelMetadata:
@@ -65,11 +81,17 @@ def _parsed(entry: dict[str, Any]) -> ModelMetadata:
     labels = entry.get("labels")
     if labels is not None and not (isinstance(labels, list) and all(isinstance(label, str) for label in labels)):
         raise ValueError(f"labels {labels!r}; a list of text is accepted")
-    shapes = [
-        (str(item["name"]), tuple(int(size) for size in item["shape"]))
-        for item in entry.get("inputs") or []
-        if item.get("shape") is not None
-    ]
     return ModelMetadata(
-        task=entry.get("task"), labels=tuple(labels) if labels is not None else None, input_shapes=tuple(shapes)
+        task=entry.get("task"),
+        labels=tuple(labels) if labels is not None else None,
+        inputs={str(item["name"]): _input(item) for item in entry.get("inputs") or []},
+    )
+
+
+def _input(item: dict[str, Any]) -> InputMetadata:
+    shape, rate = item.get("shape"), item.get("sample_rate")
+    return InputMetadata(
+        type=str(item.get("type") or ""),
+        shape=None if shape is None else tuple(int(size) for size in shape),
+        sample_rate=None if rate is None else int(rate),
     )

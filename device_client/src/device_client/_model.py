@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
+from collections.abc import Collection, Sequence
 from typing import Any, Protocol
 
+from device_client._answer import Answer, answer_text
 from device_client._events import EventQueue
 from device_client._exceptions import (
     FeedbackError,
@@ -15,9 +18,12 @@ from device_client._exceptions import (
     ServerRefusedError,
     StorageError,
 )
+from device_client._feedback import correct_text
 from device_client._managed import InUse, ManagedModel
 from device_client._prediction import ModelVersion, Prediction
 
+# The server takes no longer texts in an event.
+MAX_TEXT = 2000
 FIRST_PAUSE_SECONDS = 0.25
 LONGEST_PAUSE_SECONDS = 5.0
 
@@ -60,7 +66,7 @@ class Model:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The labels, in the order of the output. A model without labels in its file has "0", "1", …
+        """The labels, in the order of the output; "0", "1", … where the file has none. A regression has no labels.
 
         Raises:
             ModelNotAvailableError: there is no usable copy yet.
@@ -69,7 +75,7 @@ class Model:
 
     @property
     def inputs(self) -> dict[str, str]:
-        """What predict() accepts: input name → dtype and shape, for example {"image": "uint8 (8, 8, 1)"}.
+        """What predict() accepts, in words, for example {"image": "uint8 (8, 8, 1)"}.
 
         Raises:
             ModelNotAvailableError: there is no usable copy yet.
@@ -109,11 +115,13 @@ class Model:
                 pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
 
     def predict(self, **inputs: Any) -> Prediction:
-        """Classify one example on this device.
+        """Answer for one example on this device.
 
         Args:
-            inputs: one array for each input of the model, by name. For an image input of shape (H, W, C): an array
-                of shape (H, W, C), (1, H, W, C), or (H, W) if C is 1, with the raw pixels; the model normalises them.
+            inputs: one for each input of the model, by name. An image of shape (H, W, C): an array of shape (H, W, C),
+                (1, H, W, C), or (H, W) if C is 1, with the raw pixels; the model normalises them. Text: a str, or a
+                list of str where it takes tokens. Audio: int16 samples at the model's sample rate. Sensor: steps of
+                channels. Audio and sensor may be shorter than the shape.
 
         Raises:
             ModelNotAvailableError: there is no usable copy yet.
@@ -127,14 +135,13 @@ class Model:
         except ModelLoadError as error:
             self._managed.failed(in_use, error)
             raise
-        label = max(result.scores, key=result.scores.__getitem__)
-        score = result.scores[label]
-        event_id = self._events.add(
-            "inferred",
-            model=self.name,
-            version=version,
-            data={"latency_ms": round(result.latency_ms, 4), "label": label, "score": score},
-        )
+        task = in_use.model.task
+        label = answer_text(task, result.labels, result.values)
+        score = _score(task, result)
+        about: dict[str, Any] = {"latency_ms": round(result.latency_ms, 4), "label": _shortened(label)}
+        if task != "regression":
+            about["score"] = score
+        event_id = self._events.add("inferred", model=self.name, version=version, data=about)
         self._managed.worked(version)
         return Prediction(
             label=label,
@@ -144,13 +151,21 @@ class Model:
             model=self.name,
             version=version,
             id=event_id,
+            task=task,
+            labels=result.labels,
+            label_scores=result.label_scores,
+            values=result.values,
         )
 
-    def feedback(self, prediction: Prediction, *, correct: str) -> None:
-        """Say what the right label was. It is kept on this device and sent when events may be sent.
+    def feedback(self, prediction: Prediction, *, correct: str | Collection[str] | float | Sequence[float]) -> None:
+        """Say what was right. It is kept on this device and sent when events may be sent.
+
+        Args:
+            correct: classification: a label; multi_label: all labels that hold; sequence: a label for each step of the
+                prediction; regression: a number, or as many as the prediction has.
 
         Raises:
-            FeedbackError: `prediction` is not one of this model, or `correct` is none of its labels.
+            FeedbackError: `prediction` is not one of this model, or `correct` can't be an answer of it.
         """
         self._updates.check_open()
         if not isinstance(prediction, Prediction):
@@ -159,17 +174,9 @@ class Model:
             )
         if prediction.model != self.name:
             raise FeedbackError(f"the prediction is of the model {prediction.model!r}; this one is {self.name!r}")
-        if not isinstance(correct, str) or correct not in prediction.scores:
-            raise FeedbackError(
-                f"correct={correct!r} is no label of {self.name!r}; accepted are "
-                f"{', '.join(repr(label) for label in prediction.scores)}"
-            )
-        self._events.add(
-            "feedback",
-            model=self.name,
-            version=prediction.version,
-            data={"prediction": prediction.id, "label": prediction.label, "correct": correct},
-        )
+        right = correct_text(prediction, correct)
+        about = {"prediction": prediction.id, "label": _shortened(prediction.label), "correct": _shortened(right)}
+        self._events.add("feedback", model=self.name, version=prediction.version, data=about)
 
     def _usable(self) -> InUse:
         self._updates.check_open()
@@ -179,3 +186,20 @@ class Model:
                 f"there is no copy of the model {self.name!r} on this device yet; wait() blocks until there is one"
             )
         return in_use
+
+
+def _score(task: str, answer: Answer) -> float:
+    """One score for the whole answer; see Prediction."""
+    if task == "regression":
+        return 0.0
+    if task == "multi_label":
+        return max(answer.scores.values())
+    return sum(answer.label_scores) / max(len(answer.label_scores), 1)
+
+
+def _shortened(text: str) -> str:
+    """What an event can carry: a long text ends in its hash, so that two of them are equal only if they are."""
+    if len(text) <= MAX_TEXT:
+        return text
+    digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+    return f"{text[: MAX_TEXT - len(digest) - 1]}…{digest}"
