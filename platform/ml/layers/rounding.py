@@ -7,13 +7,14 @@ range of activations is a moving average of what the batches had (section 3.1).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import tensorflow as tf
 import tf_keras
 
 LEVELS = 127
-# Of the average over the ranges of batches, what is kept when the next batch comes.
+# Of the average over the ranges of batches, what is kept at most when the next batch comes.
 KEPT = 0.99
 
 
@@ -40,28 +41,41 @@ class RoundedEmbedding(tf_keras.layers.Embedding):  # type: ignore[misc]
         return tf.gather(rounded(self.embeddings), tf.cast(inputs, tf.int32))
 
 
+def add_range(layer: Any, prefix: str = "") -> dict[str, Any]:
+    """The variables of a range in a layer that is being built, for `in_range`."""
+    return {
+        name: layer.add_weight(
+            f"{prefix}{name}", (), initializer=tf_keras.initializers.Constant(first), trainable=False
+        )
+        for name, first in (("low", -6.0), ("high", 6.0), ("batches", 0.0))
+    }
+
+
+def in_range(values: tf.Tensor, found: Mapping[str, Any], *, training: bool) -> tf.Tensor:
+    """float32 of any shape → the nearest of 256 values from `low` to `high`, one of which is zero.
+
+    In training, the range takes in that of the values first.
+    """
+    if training:
+        # At first, weights change fast and the range is a guess: the average is over the last tenth of the batches.
+        kept = tf.minimum((1.0 + found["batches"]) / (10.0 + found["batches"]), KEPT)
+        low, high = tf.minimum(tf.reduce_min(values), 0.0), tf.maximum(tf.reduce_max(values), 0.0)
+        found["low"].assign(kept * found["low"] + (1.0 - kept) * low)
+        found["high"].assign(kept * found["high"] + (1.0 - kept) * high)
+        found["batches"].assign_add(1.0)
+    return tf.quantization.fake_quant_with_min_max_vars(values, found["low"], found["high"])
+
+
 @tf_keras.saving.register_keras_serializable("bantam")
 class RoundedOutput(tf_keras.layers.Wrapper):  # type: ignore[misc]
     """A layer, called as it is itself, whose one output of floats is rounded to 256 values of a learned range."""
 
     def build(self, input_shape: Any) -> None:
         super().build(input_shape)
-        self._low, self._high, self._batches = (
-            self.add_weight(name, (), initializer=tf_keras.initializers.Constant(first), trainable=False)
-            for name, first in (("low", -6.0), ("high", 6.0), ("batches", 0.0))
-        )
+        self._range = add_range(self)
 
     def call(self, inputs: tf.Tensor, training: bool | None = None, **others: tf.Tensor) -> tf.Tensor:
-        outputs = self.layer(inputs, **others)
-        if training:
-            # The plain mean at first, so that the first range, which is a guess, does not last.
-            kept = tf.minimum(self._batches / (self._batches + 1.0), KEPT)
-            # Zero has to be one of the values.
-            low, high = tf.minimum(tf.reduce_min(outputs), 0.0), tf.maximum(tf.reduce_max(outputs), 0.0)
-            self._low.assign(kept * self._low + (1.0 - kept) * low)
-            self._high.assign(kept * self._high + (1.0 - kept) * high)
-            self._batches.assign_add(1.0)
-        return tf.quantization.fake_quant_with_min_max_vars(outputs, self._low, self._high)
+        return in_range(self.layer(inputs, **others), self._range, training=bool(training))
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         return self.layer.compute_output_shape(input_shape)

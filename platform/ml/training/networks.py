@@ -24,13 +24,28 @@ from ml.specs import ModelSpec, TrainingSpec
 class Network:
     """One model of a run. `model` maps {feature: raw batch} to logits, or to the values of a regression.
 
-    `parameters`: how many numbers it holds.
+    `parameters`: how many numbers it holds. `plain`, of a model that learns in 8 bits, is the one that it was made of.
     """
 
     spec: ModelSpec
     role: Literal["trainer", "student"]
     model: Any
     parameters: int = 0
+    plain: Any = None
+
+    @property
+    def kept(self) -> Any:
+        """The model that is kept for later runs, with the weights as they are learned, not as they are rounded.
+
+        It is of the declared layers alone, so that its checkpoint can be loaded with `load_checkpoint`, and its Keras
+        file by tf_keras.
+        """
+        if self.plain is None:
+            return self.model
+        from ml.training.quantizing import take_weights
+
+        take_weights(self.plain, self.model)
+        return self.plain
 
     @property
     def key(self) -> str:
@@ -84,7 +99,10 @@ def _quantized(networks: list[Network]) -> list[Network]:
                 except DifferentlyRoundedError as error:
                     raise _unshared(spec, f"{error} in {spec.share_with}. Accepted: quantize null") from None
             found[spec.id] = model
-    return [replace(network, model=found.get(network.spec.id, network.model)) for network in networks]
+    return [
+        replace(network, model=found[network.spec.id], plain=network.model) if network.role == "student" else network
+        for network in networks
+    ]
 
 
 def _seed(seed: int, name: str) -> int:

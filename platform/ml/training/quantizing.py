@@ -8,7 +8,7 @@ weights, and what goes from such a layer into one that is known. Recurrent layer
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -17,14 +17,13 @@ import tf_keras
 from ml.layers.bit_lookup import BitLookup
 from ml.layers.frames import BatchAsFrames, FramesAsBatch
 from ml.layers.hashed_embedding import HashedEmbedding
-from ml.layers.rounding import RoundedEmbedding, RoundedOutput
+from ml.layers.rounding import RoundedEmbedding, RoundedOutput, add_range, in_range
 from ml.layers.standardize import Bits, Standardize
 
 with warnings.catch_warnings():
     # What it imports uses what newer versions of Python deprecate.
     warnings.simplefilter("ignore")
     import tensorflow_model_optimization as tfmot
-
 _layers = tf_keras.layers
 KNOWN = (
     _layers.Conv2D,
@@ -44,7 +43,6 @@ KNOWN = (
     _layers.Add,
     _layers.Concatenate,
 )
-_WEIGHTED = (_layers.Conv2D, _layers.DepthwiseConv2D, _layers.Dense)
 # Of Activation layers, what tensorflow-model-optimization has ranges for.
 KNOWN_ACTIVATIONS = ("relu", "linear", "softmax", "swish", "sigmoid", "tanh")
 # What has weights or values that it rounds by itself when it is told to.
@@ -60,23 +58,62 @@ class _Scheme(tfmot.quantization.keras.default_8bit.Default8BitQuantizeScheme): 
 
 
 class _Layout(tfmot.quantization.keras.default_8bit.Default8BitQuantizeLayoutTransform):  # type: ignore[misc]
-    """The library's own, which rounds nothing of a layer that a ReLU follows; here its weights are rounded."""
+    """What the library rounds of each layer, with what it leaves out, and other ranges."""
 
     def apply(self, model: Any, layer_quantize_map: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-        model, rounds = super().apply(model, layer_quantize_map)
+        model, chosen = super().apply(model, layer_quantize_map)
         for layer in model.layers:
-            chosen = rounds.get(layer.name, {}).get("quantize_config")
-            if isinstance(layer, _WEIGHTED) and chosen and not chosen.get_weights_and_quantizers(layer):
+            if "quantize_config" in chosen.get(layer.name, {}):
                 registry = tfmot.quantization.keras.default_8bit.Default8BitQuantizeRegistry()
-                config = registry.get_quantize_config(layer)
-                config.activation_attrs = []
-                rounds[layer.name]["quantize_config"] = config
-        return model, rounds
+                usual = registry.get_quantize_config(layer) if registry.supports(layer) else None
+                config = chosen[layer.name]["quantize_config"] or usual
+                chosen[layer.name]["quantize_config"] = _Rounds(config, usual or config)
+        return model, chosen
+
+
+class _Rounds(tfmot.quantization.keras.QuantizeConfig):  # type: ignore[misc]
+    """`chosen` for a layer in its place, with ranges that are learned faster.
+
+    For a layer that a ReLU follows, the library chooses to round nothing; its weights are rounded as `usual`.
+    """
+
+    def __init__(self, chosen: Any, usual: Any) -> None:
+        self._chosen, self._usual = chosen, usual
+
+    def get_weights_and_quantizers(self, layer: Any) -> Any:
+        return self._chosen.get_weights_and_quantizers(layer) or self._usual.get_weights_and_quantizers(layer)
+
+    def set_quantize_weights(self, layer: Any, quantize_weights: Any) -> None:
+        self._usual.set_quantize_weights(layer, quantize_weights)
+
+    def get_activations_and_quantizers(self, layer: Any) -> Any:
+        return [(activation, _Range()) for activation, _ in self._chosen.get_activations_and_quantizers(layer)]
+
+    def set_quantize_activations(self, layer: Any, quantize_activations: Any) -> None:
+        self._chosen.set_quantize_activations(layer, quantize_activations)
+
+    def get_output_quantizers(self, layer: Any) -> Any:
+        return [_Range() for _ in self._chosen.get_output_quantizers(layer)]
+
+    def get_config(self) -> dict[str, Any]:
+        return {"chosen": [type(self._chosen).__name__, self._chosen.get_config()]}
+
+
+class _Range(tfmot.quantization.keras.quantizers.Quantizer):  # type: ignore[misc]
+    """`ml.layers.rounding.in_range`. The library's begins at -6 to 6 and needs thousands of steps to forget that."""
+
+    def build(self, tensor_shape: Any, name: str, layer: Any) -> Any:
+        return add_range(layer, f"{name}_")
+
+    def __call__(self, inputs: Any, training: Any, weights: Any, **kwargs: Any) -> Any:
+        return in_range(inputs, weights, training=training)
+
+    def get_config(self) -> dict[str, Any]:
+        return {}
 
 
 def quantized(model: Any) -> Any:
     """A model with the same weights that rounds what it computes; `model` itself stays as it is."""
-    quantization = tfmot.quantization.keras
 
     def annotated(layer: Any) -> Any:
         config, kind = layer.get_config(), layer.__class__
@@ -86,23 +123,28 @@ def quantized(model: Any) -> Any:
             kind = RoundedEmbedding
         fresh = kind.from_config(config)
         if is_known(layer):
-            return quantization.quantize_annotate_layer(fresh)
+            return tfmot.quantization.keras.quantize_annotate_layer(fresh)
         return RoundedOutput(fresh, name=f"{_PREFIX}{layer.name}") if _needs_range(layer) else fresh
 
     # Clones, because the library's wrappers would share their layers with the model that they wrap.
     result = tf_keras.models.clone_model(model, clone_function=annotated)
     if any(is_known(layer) for layer in model.layers):
-        result = quantization.quantize_apply(result, _Scheme())
-    own = {layer.name: layer for layer in model.layers}
-    for layer in result.layers:
-        if own_name(layer) in own:
-            source = own[own_name(layer)]
-            _copy_weights(source, layer)
-            if not source.trainable:
-                # The library's wrapper would train the weights of a layer that is to stay as it is.
-                layer._non_trainable_weights.extend(layer._trainable_weights)
-                layer._trainable_weights.clear()
+        result = tfmot.quantization.keras.quantize_apply(result, _Scheme())
+    for source, copy in _pairs(model, result):
+        for weight, taken in _weight_pairs(source, copy):
+            taken.assign(weight)
+        if not source.trainable:
+            # The library's wrapper would train the weights of a layer that is to stay as it is.
+            copy._non_trainable_weights.extend(copy._trainable_weights)
+            copy._trainable_weights.clear()
     return result
+
+
+def take_weights(model: Any, rounding: Any) -> None:
+    """Gives `model` the weights that `rounding`, which was made of it by `quantized`, has learned."""
+    for own, copy in _pairs(model, rounding):
+        for weight, taken in _weight_pairs(own, copy):
+            weight.assign(taken)
 
 
 class DifferentlyRoundedError(Exception):
@@ -150,11 +192,19 @@ def _needs_range(layer: Any) -> bool:
     return any(is_known(node.outbound_layer) for node in layer.outbound_nodes)
 
 
-def _copy_weights(source: Any, target: Any) -> None:
+def _pairs(model: Any, rounding: Any) -> Iterator[tuple[Any, Any]]:
+    """Each layer of a model beside what became of it."""
+    own = {layer.name: layer for layer in model.layers}
+    for copy in rounding.layers:
+        if own_name(copy) in own:  # all but what the library adds
+            yield own[own_name(copy)], copy
+
+
+def _weight_pairs(source: Any, copy: Any) -> Iterator[tuple[Any, Any]]:
     """By name: a wrapper has ranges beside the weights of the layer that it wraps, and keeps those in another order."""
-    taken = {_weight_name(weight): weight for weight in (*target.weights, *getattr(target, "layer", target).weights)}
-    for given in source.weights:
-        taken[_weight_name(given)].assign(given)
+    taken = {_weight_name(weight): weight for weight in (*copy.weights, *getattr(copy, "layer", copy).weights)}
+    for weight in source.weights:
+        yield weight, taken[_weight_name(weight)]
 
 
 def _weight_name(weight: Any) -> str:

@@ -43,7 +43,8 @@ _HELD_OUT: tuple[Split, ...] = ("validation", "test")
 
 def train(spec: TrainingSpec, *, spec_folder: Path, dataset: Path, out: Path, work: Path, reporter: Reporter) -> None:
     """Trains, exports and measures; writes result.json into `out` last. Raises RefusedError and Terminated."""
-    tf_keras.utils.set_random_seed(spec.hyperparameters.seed)
+    # Never 0, with which tf.data can't shuffle by a seed that changes from epoch to epoch.
+    tf_keras.utils.set_random_seed(spec.hyperparameters.seed + 1)
     tf.config.experimental.enable_op_determinism()
     work.mkdir(parents=True, exist_ok=True)
     _claim_work(work, spec, dataset)

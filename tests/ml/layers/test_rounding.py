@@ -77,18 +77,19 @@ def test_a_rounded_embedding_has_the_weights_of_a_plain_one(tensorflow):
     np.testing.assert_allclose(rounding(raw), slow_rounded(plain.get_weights()[0])[raw], atol=1e-6)
 
 
-def test_an_output_has_256_values_of_the_mean_range_of_the_batches(tensorflow):
+def test_an_output_has_256_values_of_the_average_range_of_the_batches(tensorflow):
     import tf_keras
 
     from ml.layers.rounding import RoundedOutput
 
     layer = RoundedOutput(tf_keras.layers.Activation("linear"))
     batches = [noise(400, 3) * size + size for size in (1.0, 2.0, 0.5)]
-    lows = [min(batch.min(), 0) for batch in batches]
-    highs = [max(batch.max(), 0) for batch in batches]
-    for count, batch in enumerate(batches, start=1):
+    low, high = -6.0, 6.0
+    for count, batch in enumerate(batches):
         found = layer(batch, training=True).numpy()
-        low, high = np.mean(lows[:count]), np.mean(highs[:count])
+        kept = (1 + count) / (10 + count)
+        low = float(kept * low + (1 - kept) * min(batch.min(), 0))
+        high = float(kept * high + (1 - kept) * max(batch.max(), 0))
         step = (high - low) / 255
         assert len(np.unique(found)) <= 256
         # The range is moved by less than a step, so that zero is one of the values.
@@ -96,7 +97,7 @@ def test_an_output_has_256_values_of_the_mean_range_of_the_batches(tensorflow):
         assert np.abs(found - clipped).max() < 1.01 * step
     kept = [weight.numpy() for weight in layer.weights]
     after = layer(100 * batches[0], training=False).numpy()
-    assert after.max() == pytest.approx(np.mean(highs), rel=0.02)
+    assert after.max() == pytest.approx(high, rel=0.02)
     assert np.array_equal(kept, [weight.numpy() for weight in layer.weights])
 
 
@@ -106,8 +107,10 @@ def test_a_range_forgets_what_is_long_ago(tensorflow):
     from ml.layers.rounding import KEPT, RoundedOutput
 
     layer = RoundedOutput(tf_keras.layers.Activation("linear"))
-    for _ in range(100):
+    for _ in range(20):
         layer(np.full((1, 1), 2.0, np.float32), training=True)
+    assert float(layer.weights[1]) == pytest.approx(2.0, rel=1e-4)
+    layer.weights[2].assign(10_000.0)
     for _ in range(50):
         layer(np.full((1, 1), 4.0, np.float32), training=True)
     assert float(layer.weights[1]) == pytest.approx(4.0 - 2.0 * KEPT**50, rel=1e-4)

@@ -191,3 +191,28 @@ def test_the_best_student_is_the_most_accurate_within_the_budget():
     assert chosen(max_bytes=500) == "smaller"
     assert chosen(max_latency_ms=2) == "smaller"
     assert chosen(max_bytes=50) is None
+
+
+def test_a_streamed_run_can_have_the_seed_zero(tensorflow, digits_dataset, tmp_path, monkeypatch, reporter):
+    from ml.training.run import train
+
+    monkeypatch.setattr("ml.data.pipeline.CACHE_BYTES", 0)
+    spec = TrainingSpec.parse(
+        {
+            "experiment_name": "zero",
+            "task": {"num_classes": 10},
+            "features": [{"shape": [8, 8, 1]}],
+            "hyperparameters": {"seed": 0, "steps": 2, "batch_size": 8},
+            "students": [{"id": "linear", "model_type": "feed_forward", "params": {"units": []}}],
+        }
+    )
+    (tmp_path / "out").mkdir()
+    train(
+        spec,
+        spec_folder=tmp_path,
+        dataset=digits_dataset,
+        out=tmp_path / "out",
+        work=tmp_path / "work",
+        reporter=reporter,
+    )
+    assert json.loads((tmp_path / "out" / "result.json").read_text())["steps"] == 2

@@ -47,7 +47,7 @@ def write(model: Any, path: Path) -> Any:
     """Writes a Keras model in the format that the suffix says; gives the model back."""
     import tensorflow as tf
 
-    tf.random.set_seed(0)  # the training graph of a dropout is saved as well
+    tf.random.set_seed(1)  # the training graph of a dropout is saved as well
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Keras about .h5; Keras 3 with NumPy 2
         if path.suffix != ".zip":
