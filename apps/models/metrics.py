@@ -23,13 +23,14 @@ class Figure:
     title: str
     kind: Literal["share", "number", "count"] = "share"
     note: str = ""
+    digits: int = 2  # of a share
 
     def text(self, value: float | None) -> str:
         """The value for people; "–" for none."""
         if value is None:
             return "–"
         if self.kind == "share":
-            return f"{value * 100:.2f} %"
+            return f"{value * 100:.{self.digits}f} %"
         return f"{value:,}" if self.kind == "count" else f"{value:,.4g}"
 
 

@@ -16,10 +16,10 @@ MAX_CONFUSIONS = 12
 HEAT_STEPS = 9
 SPLITS = ("train", "validation", "test")
 CLASS_FIGURES = (
-    Figure("precision", "Precision"),
-    Figure("recall", "Recall"),
-    Figure("f1", "F1"),
-    Figure("roc_auc", "ROC AUC"),
+    Figure("precision", "Precision", digits=1),
+    Figure("recall", "Recall", digits=1),
+    Figure("f1", "F1", digits=1),
+    Figure("roc_auc", "ROC AUC", digits=1),
     Figure("support", "Examples", "count"),
 )
 VALUE_FIGURES = tuple(figure for figure in FIGURES["regression"] if figure.name in ("rmse", "mae", "r2"))

@@ -19,7 +19,7 @@ function makeChart(id, { x, y, datasets, label }) {
       interaction: { mode: "nearest", intersect: false },
       scales: { x: axis(x), y: axis(y) },
       plugins: {
-        legend: { display: datasets.length > 1 && !label, position: "bottom", labels: { boxWidth: 12, filter: ({ text }) => Boolean(text) } },
+        legend: { display: datasets.length > 1 && !label, position: "bottom", labels: { usePointStyle: true, pointStyle: "line", filter: ({ text }) => Boolean(text) } },
         tooltip: {
           filter: ({ dataset }) => !dataset.muted,
           callbacks: { title: () => "", label: label ?? (({ dataset, parsed }) => `${dataset.label}: ${percent(parsed.x)}, ${percent(parsed.y)}`) },
@@ -45,6 +45,7 @@ if (bins.length) {
     label: "Accuracy",
     index: 0,
     data: bins.map(({ confidence, accuracy }) => ({ x: confidence, y: accuracy })),
+    clip: false,
     pointRadius: bins.map(({ count }) => 3 + 7 * Math.sqrt(count / most)),
   };
   const label = ({ dataIndex, parsed }) => `${percent(parsed.x)} sure, ${percent(parsed.y)} right, ${bins[dataIndex].count} examples`;

@@ -183,3 +183,12 @@ def test_stranger_and_unknown_ids_find_nothing(page_of, stranger, developer, mod
     assert page_of(stranger).get(url(name, model.pk)).status_code == 404
     unknown = "01890000-0000-7000-8000-000000000000"
     assert page_of(developer).get(url(name, unknown)).status_code == 404
+
+
+def test_calibration_of_very_many_classes_is_drawn_without_a_table_of_them(page_of, viewer, make_version):
+    bins = [{"confidence": 0.9, "accuracy": 0.8, "count": 20}]
+    measured = {"accuracy": 0.5, "per_class": [], "confusion_matrix": [], "curves": [], "calibration": {"bins": bins}}
+    text = page_of(viewer).get(url("model-version", make_version(metrics={"test": measured}).pk)).content.decode()
+    assert 'id="calibration-chart"' in text
+    assert "By class" not in text
+    assert "roc-chart" not in text

@@ -48,7 +48,12 @@ def digits_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 file = io.BytesIO()
                 Image.fromarray((image * (255 / 16)).astype("uint8")).save(file, "PNG")
                 archive.writestr(f"{label}/{index:03}.png", file.getvalue())
-    arguments = ["--source", root / "digits.zip", "--out", root / "out", "--work", root / "work"]
+    return imported(root, "digits.zip")
+
+
+def imported(root: Path, source: str, *more: str) -> Path:
+    """The folder that `import` writes for the file `source` in `root`."""
+    arguments = ["--source", root / source, "--out", root / "out", "--work", root / "work", *more]
     environment = {**os.environ, "PYTHONPATH": str(project_settings.BASE_DIR / "platform")}
     command = [sys.executable, "-m", "ml", "import", *map(str, arguments)]
     subprocess.run(command, env=environment, check=True, capture_output=True)
@@ -57,11 +62,14 @@ def digits_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def make_dataset_version(project, digits_folder):
-    """`make_dataset_version(state=…)` → the digits as version 1 of a dataset of `project`, its files in the storage."""
+    """`make_dataset_version(state=…)` → the digits as version 1 of a dataset of `project`, its files in the storage.
 
-    def make(**fields) -> DatasetVersion:
+    `folder`: what `import` has written of other data.
+    """
+
+    def make(folder: Path = digits_folder, **fields) -> DatasetVersion:
         owner_project = fields.pop("project", project)
-        result = json.loads((digits_folder / "result.json").read_text())
+        result = json.loads((folder / "result.json").read_text())
         dataset = Dataset.across_tenants.create(project=owner_project, name="Digits", slug="digits")
         pk = uuid7()
         upload = Upload.across_tenants.create(
@@ -78,7 +86,7 @@ def make_dataset_version(project, digits_folder):
         )
         prefix = f"projects/{owner_project.pk}/datasets/{pk}/1"
         for file in result["files"]:
-            storage().save_from(digits_folder / file["path"], f"{prefix}/{file['path']}")
+            storage().save_from(folder / file["path"], f"{prefix}/{file['path']}")
         about = {
             name: result[name]
             for name in (
