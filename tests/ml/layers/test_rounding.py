@@ -88,17 +88,17 @@ def test_an_output_has_256_values_of_the_average_range_of_the_batches(tensorflow
     for count, batch in enumerate(batches):
         found = layer(batch, training=True).numpy()
         kept = (1 + count) / (10 + count)
-        low = float(kept * low + (1 - kept) * min(batch.min(), 0))
-        high = float(kept * high + (1 - kept) * max(batch.max(), 0))
+        low = kept * low + (1 - kept) * min(float(batch.min()), 0.0)
+        high = kept * high + (1 - kept) * max(float(batch.max()), 0.0)
         step = (high - low) / 255
         assert len(np.unique(found)) <= 256
         # The range is moved by less than a step, so that zero is one of the values.
         clipped = np.clip(batch, low, high)
         assert np.abs(found - clipped).max() < 1.01 * step
-    kept = [weight.numpy() for weight in layer.weights]
+    weights = [weight.numpy() for weight in layer.weights]
     after = layer(100 * batches[0], training=False).numpy()
     assert after.max() == pytest.approx(high, rel=0.02)
-    assert np.array_equal(kept, [weight.numpy() for weight in layer.weights])
+    assert np.array_equal(weights, [weight.numpy() for weight in layer.weights])
 
 
 def test_a_range_forgets_what_is_long_ago(tensorflow):

@@ -62,7 +62,7 @@ RUNS = {
     "quantized": Run(
         "classification",
         ["bytes"],
-        [("feed_forward", {"units": [4]}), ("cnn", {"filters": [4]})],
+        [("feed_forward", {"units": [4]})],
         "accuracy",
         hyperparameters={"quantize": "int8"},
     ),

@@ -76,7 +76,6 @@ CASES = [
     ("cnn", [FEATURES["bytes"]], "classification", 0),
     ("cnn", [FEATURES["video"]], "multi_label", 0),
     ("feed_forward", [FEATURES["vector"]], "regression", 6),
-    ("feed_forward", [FEATURES["bytes"]], "classification", 0),
     ("projection", [PICTURE], "classification", 32),  # signs, and no wrong bit
     ("projection_sparse", [FEATURES["image"]], "classification", 128),
     ("lstm", [FEATURES["tokens"]], "sequence", 24 * 32),  # recurrent layers stay as they are
@@ -237,7 +236,7 @@ def test_ranges_are_kept_with_the_weights(tensorflow, tmp_path):
     assert np.array_equal(again(raw, training=False), expected)
 
 
-@pytest.mark.parametrize(("name", "feature"), [("cnn", "bytes"), ("feed_forward", "image")])
+@pytest.mark.parametrize(("name", "feature"), [("cnn", "sensor"), ("feed_forward", "image")])
 def test_what_is_learned_can_be_taken_back_into_the_model(tensorflow, tmp_path, name, feature):
     import tf_keras
 
