@@ -92,6 +92,23 @@ def test_spec_of_another_dataset_is_refused_field_by_field(version, spec):
     assert "Accepted: [8, 8, 1]" in found["features[0].shape"]
 
 
+def test_what_the_dataset_has_no_examples_for_is_refused(version, spec):
+    spec["hyperparameters"]["unlabelled_batch_size"] = 8
+    found = details(version, spec)
+    assert "no examples without a label. Received: 8. Accepted: 0" in found["hyperparameters.unlabelled_batch_size"]
+    version.splits = {"train": 100, "unlabelled": 50}
+    assert read_spec(spec, version).hyperparameters.unlabelled_batch_size == 8
+    version.splits = {"test": 100, "unlabelled": 50}
+    assert list(details(version, spec)) == ["dataset"]
+
+
+def test_other_inputs_than_those_of_the_dataset_are_refused(version, spec):
+    spec["features"][0].update(name="photo", type="image")
+    assert "Received: ['photo']. Accepted: ['image']" in details(version, spec)["features"]
+    spec["features"][0].update(name="image", type="video", shape=[2, 8, 8, 1])
+    assert set(details(version, spec)) == {"features[0].type", "features[0].shape"}
+
+
 class TestCheckpoints:
     @pytest.fixture
     def checkpoint(self, project) -> Artifact:

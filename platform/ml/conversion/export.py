@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,7 +98,7 @@ def export_network(
     pack_folder(saved_model, folder / "saved_model.zip")
     checkpoint = work / "checkpoint" / network.spec.id
     shutil.rmtree(checkpoint, ignore_errors=True)
-    tf.train.Checkpoint(model=network.model).write(str(checkpoint / "weights"))
+    tf.train.Checkpoint(model=network.kept).write(str(checkpoint / "weights"))
     pack_folder(checkpoint, folder / "checkpoint.zip")
     tflite: Path | None = folder / "model.tflite"
     try:
@@ -112,7 +113,7 @@ def export_network(
     kinds |= {"saved_model": folder / "saved_model.zip", "checkpoint": folder / "checkpoint.zip"}
     if _is_ours(network.model):
         kinds["keras"] = folder / "model.keras"
-        network.model.save(kinds["keras"])
+        network.kept.save(kinds["keras"])
     if metadata.labels:
         kinds["labels"] = folder / "labels.txt"
         kinds["labels"].write_text("".join(f"{label}\n" for label in metadata.labels), encoding="utf-8")
@@ -129,6 +130,9 @@ def convert(serving: Serving, work: Path, *, quantize: bool = False) -> bytes:
     if quantize:
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
     try:
-        return bytes(converter.convert())
+        with warnings.catch_warnings():
+            # A model that has learned its ranges needs no statistics of its inputs.
+            warnings.filterwarnings("ignore", message="Statistics for quantized inputs")
+            return bytes(converter.convert())
     except Exception as error:  # The converter has an exception type of its own in each release.
         raise ConversionError(f"the model has no form in builtin operators: {error}") from error

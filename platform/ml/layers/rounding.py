@@ -16,6 +16,8 @@ import tf_keras
 LEVELS = 127
 # Of the average over the ranges of batches, what is kept at most when the next batch comes.
 KEPT = 0.99
+# The least end of a range: one of nothing but zeros, as of an activation that has died, would have no steps.
+SMALLEST = 1e-3
 
 
 def rounded(weights: tf.Tensor) -> tf.Tensor:
@@ -59,7 +61,7 @@ def in_range(values: tf.Tensor, found: Mapping[str, Any], *, training: bool) -> 
     if training:
         # At first, weights change fast and the range is a guess: the average is over the last tenth of the batches.
         kept = tf.minimum((1.0 + found["batches"]) / (10.0 + found["batches"]), KEPT)
-        low, high = tf.minimum(tf.reduce_min(values), 0.0), tf.maximum(tf.reduce_max(values), 0.0)
+        low, high = tf.minimum(tf.reduce_min(values), 0.0), tf.maximum(tf.reduce_max(values), SMALLEST)
         found["low"].assign(kept * found["low"] + (1.0 - kept) * low)
         found["high"].assign(kept * found["high"] + (1.0 - kept) * high)
         found["batches"].assign_add(1.0)

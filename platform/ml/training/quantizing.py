@@ -24,6 +24,7 @@ with warnings.catch_warnings():
     # What it imports uses what newer versions of Python deprecate.
     warnings.simplefilter("ignore")
     import tensorflow_model_optimization as tfmot
+
 _layers = tf_keras.layers
 KNOWN = (
     _layers.Conv2D,
@@ -58,7 +59,7 @@ class _Scheme(tfmot.quantization.keras.default_8bit.Default8BitQuantizeScheme): 
 
 
 class _Layout(tfmot.quantization.keras.default_8bit.Default8BitQuantizeLayoutTransform):  # type: ignore[misc]
-    """What the library rounds of each layer, with what it leaves out, and other ranges."""
+    """The library's choice of what is rounded of each layer, with what it leaves out, and with other ranges."""
 
     def apply(self, model: Any, layer_quantize_map: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
         model, chosen = super().apply(model, layer_quantize_map)
@@ -154,7 +155,8 @@ class DifferentlyRoundedError(Exception):
 def with_layers_of(giver: Any, model: Any, names: Sequence[str]) -> Any:
     """`model` again, with its layers of these names being those of `giver`. Both are quantized.
 
-    Raises DifferentlyRoundedError where other layers follow one of them: only some of these need their input rounded.
+    Raises DifferentlyRoundedError where what follows one of them is of another kind: it decides whether the output is
+    rounded.
     """
     given = {own_name(layer): layer for layer in giver.layers}
 

@@ -149,7 +149,7 @@ class _Exporter:
         held_out: Split = splits[-1] if splits else "train"
         examples = islice(raw_examples(self._pipeline.folder, held_out, info), PARITY_EXAMPLES)
         pairs = ((inputs, path) for inputs, _label, path in examples)
-        parity = check_parity(serving, runtime, pairs, quantized=quantized, scale=self._scale)
+        parity = check_parity(serving, runtime, pairs, task=spec.task.type, quantized=quantized, scale=self._scale)
         metrics = {split: evaluate_runtime(runtime, self._pipeline.folder, split, info) for split in splits}
         write_json(self._out / network.spec.id / "metrics.json", metrics)
         return {

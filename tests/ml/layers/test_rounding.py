@@ -101,6 +101,17 @@ def test_an_output_has_256_values_of_the_average_range_of_the_batches(tensorflow
     assert np.array_equal(weights, [weight.numpy() for weight in layer.weights])
 
 
+def test_an_output_of_zeros_has_a_range(tensorflow):
+    import tf_keras
+
+    from ml.layers.rounding import RoundedOutput
+
+    layer = RoundedOutput(tf_keras.layers.Activation("relu"))
+    for _ in range(200):
+        assert not layer(np.full((2, 2), -1.0, np.float32), training=True).numpy().any()
+    assert float(layer.weights[1]) == pytest.approx(0.001)
+
+
 def test_a_range_forgets_what_is_long_ago(tensorflow):
     import tf_keras
 

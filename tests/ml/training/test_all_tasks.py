@@ -22,10 +22,7 @@ from tests.ml.architectures.tiny import FEATURES, TASKS, raw_batch
 from tests.ml.conftest import quiet_reporter
 from tests.ml.training.written_dataset import write_dataset
 
-pytestmark = [
-    pytest.mark.engine,
-    pytest.mark.filterwarnings("ignore:Statistics for quantized inputs"),
-]
+pytestmark = pytest.mark.engine
 
 CLASSES = ["no", "perhaps", "yes"]
 
@@ -172,3 +169,23 @@ def test_a_run_leaves_measured_models_that_take_raw_inputs(tensorflow, tmp_path,
     metric = "mae" if wanted.task == "regression" else "accuracy"
     assert {"loss", "student:student0/loss", f"validation/student:student0/{metric}"} <= set(history[-1])
     assert ("student:student0/cross" in history[-1]) == (wanted.trainer is not None)
+
+
+def test_what_was_learned_in_8_bits_can_be_taken_up_again(tensorflow, tmp_path):
+    import tf_keras
+
+    from ml.data.dataset import DatasetInfo
+    from ml.data.measuring import measure
+    from ml.data.pipeline import Pipeline
+    from ml.training.networks import build_networks
+
+    spec, _, _ = run(tensorflow, tmp_path, RUNS["quantized"])
+    student = spec.students[0].model_copy(update={"load_checkpoint": "out/student0/checkpoint.zip"})
+    statistics = measure(Pipeline(tmp_path / "data", DatasetInfo.read(tmp_path / "data"))).statistics
+    for quantize in ("int8", None):
+        hyper = spec.hyperparameters.model_copy(update={"quantize": quantize})
+        again = spec.model_copy(update={"students": [student], "hyperparameters": hyper})
+        (network,) = build_networks(again, statistics, spec_folder=tmp_path)
+        loaded = tf_keras.models.load_model(tmp_path / "out" / "student0" / "model.keras")
+        found = zip(loaded.get_weights(), network.kept.get_weights(), strict=True)
+        assert all(np.array_equal(one, other) for one, other in found)

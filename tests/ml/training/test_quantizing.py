@@ -236,14 +236,17 @@ def test_ranges_are_kept_with_the_weights(tensorflow, tmp_path):
     assert np.array_equal(again(raw, training=False), expected)
 
 
-@pytest.mark.parametrize(("name", "feature"), [("cnn", "sensor"), ("feed_forward", "image")])
-def test_what_is_learned_can_be_taken_back_into_the_model(tensorflow, tmp_path, name, feature):
+@pytest.mark.parametrize(
+    ("name", "feature", "params"),
+    [("cnn", "sensor", {"filters": [8], "batch_norm": False}), ("feed_forward", "image", {"units": [16]})],
+)
+def test_what_is_learned_can_be_taken_back_into_the_model(tensorflow, tmp_path, name, feature, params):
     import tf_keras
 
     from ml.training.quantizing import quantized, take_weights
 
     context = context_of(FEATURES[feature])
-    plain = model_of(name, context)
+    plain = model_of(name, context, params)
     model = quantized(plain)
     learn(model, context, steps=10)
     raw = raw_of(context, 10, seed=1)
