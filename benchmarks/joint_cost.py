@@ -88,7 +88,7 @@ def _case(folder: Any, students: list[dict[str, Any]]) -> tuple[Any, Iterator[An
     networks = build_networks(spec, measure(pipeline).statistics, spec_folder=folder)
     networks = networks if students else networks[:1]
     trainer = JointTrainer(networks, spec.hyperparameters, objective_for(spec.task))
-    return trainer, iter(pipeline.training_batches(batch_size=200, seed=7))
+    return trainer, iter(pipeline.training_batches(batch_size=200, seed=7, derived=trainer.derived))
 
 
 if __name__ == "__main__":

@@ -7,7 +7,9 @@ from typing import Any
 
 import tensorflow as tf
 
+from ml.data.derived import Derived
 from ml.hyperparameters import Hyperparameters
+from ml.training.fixed_parts import fixed_parts, raw_features
 from ml.training.networks import Network
 from ml.training.objective import Targets, joint_loss, measured
 from ml.training.objectives import Objective
@@ -21,6 +23,7 @@ class JointTrainer:
         self.networks = list(networks)
         self.hyper = hyper
         self.objective = objective
+        self._fixed = fixed_parts(networks)
         self.optimizer = make_optimizer(hyper)
         self._owners = _owners(networks)
         self.variables = [variable for variables in self._owners for variable in variables]
@@ -32,6 +35,11 @@ class JointTrainer:
     @property
     def has_trainer(self) -> bool:
         return any(network.role == "trainer" for network in self.networks)
+
+    @property
+    def derived(self) -> list[Derived]:
+        """What batches may bring with them, so that it is not computed in every step."""
+        return [one for part in self._fixed.values() for one in part.derived]
 
     def _names(self) -> list[str]:
         names = ["loss"]
@@ -100,9 +108,7 @@ class JointTrainer:
     def _forward(
         self, features: Mapping[str, tf.Tensor], targets: Targets, *, training: bool
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        outputs = {
-            network.key: network.model(features, training=training and not network.frozen) for network in self.networks
-        }
+        outputs = {network.key: self._outputs(network, features, training=training) for network in self.networks}
         trainer = outputs.get("trainer")
         frozen = any(network.role == "trainer" and network.frozen for network in self.networks)
         students = {network.spec.id: outputs[network.key] for network in self.networks if network.role == "student"}
@@ -111,6 +117,13 @@ class JointTrainer:
         values = {"loss": loss, **parts}
         values |= {f"{key}/{metric}": measured(self.objective, targets, output) for key, output in outputs.items()}
         return loss, tf.stack([values[name] for name in self.metric_names])
+
+    def _outputs(self, network: Network, features: Mapping[str, tf.Tensor], *, training: bool) -> tf.Tensor:
+        training = training and not network.frozen
+        fixed = self._fixed.get(network.key)
+        if fixed is not None and fixed.is_in(features):
+            return fixed.outputs(features, training=training)
+        return network.model(raw_features(features), training=training)
 
 
 def _owners(networks: Sequence[Network]) -> list[list[Any]]:

@@ -107,6 +107,7 @@ class TrainingLoop:
                 seed=hyper.seed,
                 start_step=step,
                 unlabelled_batch_size=hyper.unlabelled_batch_size,
+                derived=self._trainer.derived,
             )
         )
         self._reporter.progress(step, total, "steps", "training")
