@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import isqrt
 from typing import TYPE_CHECKING
 
 from ml.architectures import MODEL_TYPES
+from ml.tasks import least_buckets
 
 if TYPE_CHECKING:
     from ml.specs import ModelSpec, TrainingSpec
@@ -44,8 +44,8 @@ def model_problems(model: ModelSpec, location: Location, spec: TrainingSpec) -> 
     if model.output_buckets is not None and spec.task.type not in ("classification", "sequence"):
         yield ("output_buckets",), "is for classes. Accepted: null", model.output_buckets
     classes = spec.task.num_classes or 0
-    if model.output_buckets is not None and model.output_buckets**2 < classes:
-        message = f"are too few to tell {classes} classes apart. Accepted: at least {isqrt(classes - 1) + 1}"
+    if model.output_buckets is not None and model.output_buckets < (least := least_buckets(classes)):
+        message = f"are too few to tell {classes} classes apart. Accepted: at least {least}"
         yield ("output_buckets",), message, model.output_buckets
     for feature in spec.features:
         unfit = None

@@ -160,6 +160,7 @@ def test_refuses_with_field_received_and_accepted(changes, field, parts):
         ({"share_with": "none", "share_layers": ["dense_0"]}, "share_with", ["no student before", "'none'"]),
         ({"model_type": "saved_model", "params": {"path": "big.keras"}}, "model_type", ["only be the trainer", "lstm"]),
         ({"output_buckets": 1}, "output_buckets", ["greater than or equal to 2"]),
+        ({"output_buckets": 3}, "output_buckets", ["too few to tell 10 classes apart", "at least 4", "Received: 3"]),
     ],
 )
 def test_refuses_a_student_by_field(model, field, parts):
@@ -200,6 +201,10 @@ def test_refuses_models_that_do_not_fit_task_or_features(changes, field, parts):
     assert details[0]["field"] == field
     for part in parts:
         assert part in details[0]["message"]
+
+
+def test_without_students_a_budget_is_enough():
+    assert TrainingSpec.parse(declared(students=..., budget={"max_bytes": 20_000})).students == []
 
 
 def test_freezing_a_trainer_needs_a_checkpoint():

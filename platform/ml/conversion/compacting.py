@@ -22,9 +22,9 @@ def compact(content: Any) -> None:
     that were rounded while they were learned, are kept as 8-bit integers, a quarter of the size, and turned back when
     the model runs: the same floats, to the bit. Tables of quantization that say nothing are left out.
     """
-    # What runs in a loop is in further graphs; turned back there, it would be in every round.
-    _shorten_constants(content, content.subgraphs[0])
+    # The bodies of loops are graphs of their own. The runtime turns a constant back once, not in every round.
     for subgraph in content.subgraphs:
+        _shorten_constants(content, subgraph)
         for tensor in subgraph.tensors:
             quantization = tensor.quantization
             if quantization is not None and quantization.scale is None and quantization.details is None:

@@ -8,6 +8,8 @@ from typing import Any
 import tensorflow as tf
 import tf_keras
 
+from ml.layers.rounding import rounded
+
 
 @tf_keras.saving.register_keras_serializable("bantam")
 class LongShortTermMemory(tf_keras.layers.Layer):  # type: ignore[misc]
@@ -19,13 +21,15 @@ class LongShortTermMemory(tf_keras.layers.Layer):  # type: ignore[misc]
 
     Not `tf_keras.layers.LSTM` itself: the converter makes one fused operator of that, which keeps its state from one
     inference to the next until the application resets it. So the second prediction of a file would be wrong. A WHILE
-    loop starts anew. `seed` decides how the weights start.
+    loop starts anew. `seed` decides how the weights start. With `rounds`, both matrices are rounded to 8 bits, as the
+    file will have them.
     """
 
-    def __init__(self, units: int, *, seed: int, **kwargs: Any) -> None:
+    def __init__(self, units: int, *, seed: int, rounds: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.units = units
         self.seed = seed
+        self.rounds = rounds
 
     def build(self, input_shape: Sequence[int | None]) -> None:
         size = 4 * self.units
@@ -42,7 +46,10 @@ class LongShortTermMemory(tf_keras.layers.Layer):  # type: ignore[misc]
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         batch, steps = inputs.shape[:2]
-        driven = tf.transpose(tf.tensordot(inputs, self.kernel, 1) + self.bias, [1, 0, 2])
+        kernel, recurrent_kernel = self.kernel, self.recurrent_kernel
+        if self.rounds:
+            kernel, recurrent_kernel = rounded(kernel), rounded(recurrent_kernel)
+        driven = tf.transpose(tf.tensordot(inputs, kernel, 1) + self.bias, [1, 0, 2])
         given = tf.TensorArray(tf.float32, steps, element_shape=[batch, 4 * self.units]).unstack(driven)
         # What stands here is written over. An empty array would be exported as a constant of steps·units zeros.
         outputs = tf.TensorArray(tf.float32, steps, element_shape=[batch, self.units]).unstack(
@@ -50,7 +57,7 @@ class LongShortTermMemory(tf_keras.layers.Layer):  # type: ignore[misc]
         )
 
         def step(index: tf.Tensor, h: tf.Tensor, c: tf.Tensor, outputs: Any) -> tuple[Any, ...]:
-            gates = given.read(index) + tf.matmul(h, self.recurrent_kernel)
+            gates = given.read(index) + tf.matmul(h, recurrent_kernel)
             i, f, g, o = tf.split(gates, 4, axis=1)
             c = tf.sigmoid(f) * c + tf.sigmoid(i) * tf.tanh(g)
             h = tf.sigmoid(o) * tf.tanh(c)
@@ -65,4 +72,4 @@ class LongShortTermMemory(tf_keras.layers.Layer):  # type: ignore[misc]
         return (*input_shape[:2], self.units)
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "units": self.units, "seed": self.seed}
+        return {**super().get_config(), "units": self.units, "seed": self.seed, "rounds": self.rounds}

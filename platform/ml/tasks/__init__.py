@@ -1,5 +1,5 @@
 """The tasks: what is learned, and what a model's output means."""
 
-from ml.tasks.spec import TaskSpec, TaskType
+from ml.tasks.spec import TaskSpec, TaskType, least_buckets
 
-__all__ = ["TaskSpec", "TaskType"]
+__all__ = ["TaskSpec", "TaskType", "least_buckets"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isqrt
 from typing import Literal
 
 from pydantic import Field, ValidationInfo, field_validator
@@ -58,3 +59,8 @@ class TaskSpec(Declared):
     def num_outputs(self) -> int:
         """Values that a model gives for an example, or for each step of a sequence."""
         return self.num_values or self.num_classes or 0
+
+
+def least_buckets(num_classes: int) -> int:
+    """The smallest number B of buckets that tells so many classes apart: B·(B - 1) pairs of two different ones."""
+    return (isqrt(max(4 * num_classes - 3, 0)) + 1) // 2 + 1

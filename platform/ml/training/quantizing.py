@@ -2,7 +2,7 @@
 
 Jacob et al., "Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference" (2018),
 section 3, by tensorflow-model-optimization. Of layers that it does not know, `ml.layers.rounding` rounds the tables of
-weights, and what goes from such a layer into one that is known. Recurrent layers stay as they are.
+weights, and what goes from such a layer into one that is known.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ import tf_keras
 from ml.layers.bit_lookup import BitLookup
 from ml.layers.frames import BatchAsFrames, FramesAsBatch
 from ml.layers.hashed_embedding import HashedEmbedding
+from ml.layers.hashed_output import HashedOutput
+from ml.layers.long_short_term_memory import LongShortTermMemory
 from ml.layers.rounding import RoundedEmbedding, RoundedOutput, add_range, in_range
 from ml.layers.standardize import Bits, Standardize
 
@@ -47,7 +49,7 @@ KNOWN = (
 # Of Activation layers, what tensorflow-model-optimization has ranges for.
 KNOWN_ACTIVATIONS = ("relu", "linear", "softmax", "swish", "sigmoid", "tanh")
 # What has weights or values that it rounds by itself when it is told to.
-_ROUNDING = (Standardize, Bits, HashedEmbedding, BitLookup)
+_ROUNDING = (Standardize, Bits, HashedEmbedding, BitLookup, LongShortTermMemory, HashedOutput)
 # What passes on values as they are.
 _PASSING = (BatchAsFrames, FramesAsBatch)
 _PREFIX = "quant_"

@@ -7,7 +7,7 @@ import pytest
 
 pytestmark = pytest.mark.engine
 
-CASES = [(10, 4, 2), (50, 10, 3), (100, 10, 2), (1000, 37, 2), (50, 64, 4)]
+CASES = [(10, 4, 2), (50, 10, 3), (90, 10, 2), (1000, 37, 2), (50, 64, 4)]
 
 
 def made(num_classes: int, buckets: int, hashes: int):
@@ -17,14 +17,15 @@ def made(num_classes: int, buckets: int, hashes: int):
 
 
 def places(layer) -> list[list[tuple[int, int]]]:
-    """For each class its (bucket, sign) by each hash: h(c) = (r + q·n) mod B, the sign that of the repetition."""
+    """For each class its (bucket, sign) by each hash: h(c) = (r + (q + 1)·n) mod B, the sign that of the repetition."""
     rows = -(-layer.num_classes // layer.buckets)
     found: list[list[tuple[int, int]]] = [[] for _ in range(layer.num_classes)]
     for step, signs in layer.steps_and_signs(rows):
         for number in range(layer.num_classes):
             q, r = divmod(number, layer.buckets)
-            sign = int(signs[(q * (layer.buckets + step) + r) // layer.buckets])
-            found[number].append(((r + q * step) % layer.buckets, sign))
+            row = q + 1 if step else q
+            sign = int(signs[(row * (layer.buckets + step) + r) // layer.buckets])
+            found[number].append(((r + row * step) % layer.buckets, sign))
     return found
 
 
@@ -48,12 +49,18 @@ def test_classes_share_at_most_one_bucket(tensorflow, num_classes, buckets, hash
         assert sum(a[0] == b[0] for a, b in zip(one, other, strict=True)) <= 1
 
 
+@pytest.mark.parametrize("buckets", [4, 7, 16, 37])
+def test_every_class_has_two_values_of_its_own(tensorflow, buckets):
+    found = places(made(buckets * (buckets - 1), buckets, 2))
+    assert all(one[0] != other[0] for one, other in found)
+
+
 def test_steps_of_a_sequence_have_the_logits_of_single_inputs(tensorflow, in_litert):
-    layer = made(100, 10, 3)
+    layer = made(90, 10, 3)
     x = np.random.default_rng(0).normal(size=(4, 6, 5)).astype(np.float32)
     found = layer(x).numpy()
-    assert found.shape == (4, 6, 100) == layer.compute_output_shape((4, 6, 5))
-    np.testing.assert_allclose(found.reshape(24, 100), layer(x.reshape(24, 5)), atol=1e-5)
+    assert found.shape == (4, 6, 90) == layer.compute_output_shape((4, 6, 5))
+    np.testing.assert_allclose(found.reshape(24, 90), layer(x.reshape(24, 5)), atol=1e-5)
     runtime = in_litert(layer, (6, 5))
     np.testing.assert_allclose([runtime(one) for one in x], found, atol=1e-5)
 
@@ -99,7 +106,7 @@ def test_it_is_made_again_from_its_configuration(tensorflow):
 
 
 def test_classes_that_could_not_be_told_apart_are_refused(tensorflow):
-    with pytest.raises(ValueError, match=r"Received: 9 buckets for 100 classes\. Accepted: at least 10"):
+    with pytest.raises(ValueError, match=r"Received: 9 buckets for 100 classes\. Accepted: at least 11"):
         made(100, 9, 2)
     with pytest.raises(ValueError, match=r"Received: 1 hashes\. Accepted: 2 to 8"):
         made(100, 50, 1)
