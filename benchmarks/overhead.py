@@ -34,7 +34,7 @@ def main() -> None:
         engine(Path(sys.argv[2]), Path(sys.argv[3]))
         return
     data, quick = options(__doc__)
-    folder, steps = mnist(data, limit=2000 if quick else None), 40 if quick else 3000
+    folder, steps = mnist(data, limit=2000 if quick else None), 40 if quick else 1000
     RUNS.mkdir(parents=True, exist_ok=True)
     spec = RUNS / "overhead.json"
     spec.write_text(json.dumps(_spec(steps)))
@@ -115,7 +115,9 @@ def bare(folder: Path, out: Path, steps: int) -> None:
     normalization = tf_keras.layers.Normalization(axis=None)
     normalization.adapt(training.map(lambda image, _: tf.cast(image, tf.float32)).batch(512))
     layers = [tf_keras.layers.Dense(width, activation="relu") for width in UNITS]
-    model = tf_keras.Sequential([normalization, tf_keras.layers.Flatten(), *layers, tf_keras.layers.Dense(10)])
+    model = tf_keras.Sequential(
+        [tf_keras.Input((28, 28, 1)), normalization, tf_keras.layers.Flatten(), *layers, tf_keras.layers.Dense(10)]
+    )
     loss = tf_keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile("adam", loss, metrics=["accuracy"])
     batches = training.shuffle(55_000, seed=7).repeat().batch(BATCH, drop_remainder=True).prefetch(4)

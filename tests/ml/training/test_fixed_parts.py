@@ -103,7 +103,7 @@ def joint_of(data: Any, folder: Path | None = None, **hyperparameters: Any) -> A
     from ml.training.networks import build_networks
     from ml.training.objectives import objective_for
 
-    frozen = {"load_checkpoint": "trainer.zip", "freeze_model_from_checkpoint": True} if folder else {}
+    frozen: dict[str, Any] = {"load_checkpoint": "trainer.zip", "freeze_model_from_checkpoint": True} if folder else {}
     spec = TrainingSpec.parse(
         {
             "experiment_name": "fixed",
@@ -143,10 +143,15 @@ def test_a_frozen_trainer_answers_once_for_each_example(tensorflow, data, tmp_pa
     answers = joint.derived[0]
     assert (answers.name, answers.bytes) == ("trainer/outputs", 12)
     calls = []
+
+    def compute(raw: Any) -> Any:
+        calls.append(len(raw["image"]))
+        return answers.compute(raw)
+
     model = joint.networks[0].model
-    counting = answers.__class__(answers.name, lambda raw: calls.append(1) or answers.compute(raw), answers.bytes)
+    counting = answers.__class__(answers.name, compute, answers.bytes)
     found = trained(data, joint, [counting, *joint.derived[1:]], unlabelled=5)
-    assert len(calls) == 2  # once for each split
+    assert calls == [50, 30]  # each example once
     assert np.array_equal(answers.compute(raw := {"image": raw_batch(IMAGE, np.arange(4) % 3)}), model(raw))
     for one, other in zip(found, trained(data, plain, [], unlabelled=5), strict=True):
         assert one == pytest.approx(other, abs=1e-5)
