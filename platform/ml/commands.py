@@ -20,6 +20,8 @@ from ml.termination import Terminated
 EXIT_REFUSED = 2
 EXIT_FAULT = 1
 EXIT_TERMINATED = 143
+# Of a training that has to look for students first.
+PROPOSING_SHARE = 0.3
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -76,15 +78,34 @@ def _import(options: argparse.Namespace, reporter: Reporter) -> None:
 
 def _train(options: argparse.Namespace, reporter: Reporter) -> None:
     from ml.data.dataset import DatasetInfo
+    from ml.profiling.device_profile import profile_of
+    from ml.search.conditions import check_place, check_proposable
     from ml.spec_files import check_dataset, read_spec
 
     spec = read_spec(options.spec)
     info = DatasetInfo.read(options.dataset)
     check_dataset(spec, info)
+    profile_of(spec.budget, options.spec.parent)
+    if not spec.students:
+        check_proposable(spec, info, spec_folder=options.spec.parent)
+        check_place(options.spec, options.out)
     # Everything that can be refused without TensorFlow has been.
     from ml.tensorflow_start import start_tensorflow
 
     start_tensorflow()
+    if not spec.students:
+        from ml.search.proposals import propose
+
+        spec, proposal = propose(
+            spec,
+            spec_folder=options.spec.parent,
+            dataset=options.dataset,
+            out=options.out,
+            work=options.work,
+            reporter=reporter.part(0.0, PROPOSING_SHARE),
+        )
+        write_json(options.out / "proposal.json", proposal)
+        reporter = reporter.part(PROPOSING_SHARE, 1.0)
     from ml.training.run import train
 
     train(
@@ -95,6 +116,50 @@ def _train(options: argparse.Namespace, reporter: Reporter) -> None:
         work=options.work,
         reporter=reporter,
     )
+
+
+def _propose(options: argparse.Namespace, reporter: Reporter) -> None:
+    from ml.data.dataset import DatasetInfo
+    from ml.search.conditions import check_place, check_proposable
+    from ml.spec_files import check_dataset, read_spec
+
+    spec = read_spec(options.spec)
+    info = DatasetInfo.read(options.dataset)
+    check_dataset(spec, info)
+    check_proposable(spec, info, spec_folder=options.spec.parent)
+    check_place(options.spec, options.out)
+    # Everything that can be refused without TensorFlow has been.
+    from ml.tensorflow_start import start_tensorflow
+
+    start_tensorflow()
+    from ml.search.proposals import propose
+    from ml.search.written_spec import copy_named_files
+
+    proposed, result = propose(
+        spec,
+        spec_folder=options.spec.parent,
+        dataset=options.dataset,
+        out=options.out,
+        work=options.work,
+        reporter=reporter,
+    )
+    copy_named_files(proposed, options.out, spec_folder=options.spec.parent)
+    write_json(options.out / "result.json", result)
+    listed = "; ".join(f"{student.id} {student.params.model_dump()}" for student in proposed.students)
+    reporter.log("info", f"{options.out / 'spec.yaml'} has {listed}")
+
+
+def _profile(options: argparse.Namespace, reporter: Reporter) -> None:
+    from ml.profiling.measuring import measure_profile
+
+    if options.out.suffix != ".json" or options.out.is_dir():
+        received = f"{options.out}, a folder" if options.out.is_dir() else options.out
+        message = f"--out names the file to write. Received: {received}. Accepted: a path that ends in .json."
+        raise RefusedError("not_a_json_file", message)
+    profile = measure_profile(reporter, name=options.name)
+    profile.write(options.out)
+    for name, speed in profile.speeds.items():
+        reporter.log("info", f"{name}: {1000 * speed.ms_per_million:.3g} µs a million, within {speed.error:.0%}")
 
 
 def _check(options: argparse.Namespace, reporter: Reporter) -> None:
@@ -155,6 +220,16 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--dataset", type=Path, required=True, help="a folder written by import")
     command.add_argument("--out", type=Path, required=True)
     command.add_argument("--work", type=Path, required=True, help="checkpoints; the same folder again resumes")
+
+    command = add("propose", _propose, "look for students that fit the budget of a spec without any")
+    command.add_argument("--spec", type=Path, required=True, help="a training spec with a budget and no students")
+    command.add_argument("--dataset", type=Path, required=True, help="a folder written by import")
+    command.add_argument("--out", type=Path, required=True, help="gets spec.yaml, the spec with students")
+    command.add_argument("--work", type=Path, required=True)
+
+    command = add("profile", _profile, "measure how fast this machine runs models, for budget.device_profile")
+    command.add_argument("--out", type=Path, required=True, help="the file to write, as profile.json")
+    command.add_argument("--name", default=None, help="of the device; default: its processor and system")
 
     command = add(
         "check", _check, "say whether a .tflite file runs on the plain LiteRT runtime, and from which version"

@@ -14,14 +14,22 @@ from ml.refusal import Detail
 class Reporter:
     """Writes events to `stream` (standard output by default): JSON lines if `events`, readable text if not."""
 
-    def __init__(self, *, events: bool, stream: TextIO | None = None) -> None:
+    def __init__(self, *, events: bool, stream: TextIO | None = None, part: tuple[float, float] = (0.0, 1.0)) -> None:
         self._events = events
         self._stream = stream or sys.stdout
-        self._phase = (0.0, 1.0)
+        self._part = self._phase = part
 
     def phase(self, begin: float, end: float) -> None:
         """What follows leads the command from the share `begin` to `end` (0 … 1), so that no bar goes back."""
-        self._phase = (begin, end)
+        self._phase = (self._whole(begin), self._whole(end))
+
+    def part(self, begin: float, end: float) -> Reporter:
+        """A reporter for work that is one part of this one's: its shares 0 … 1 are `begin` … `end` here."""
+        return Reporter(events=self._events, stream=self._stream, part=(self._whole(begin), self._whole(end)))
+
+    def _whole(self, share: float) -> float:
+        begin, end = self._part
+        return begin + (end - begin) * share
 
     def progress(self, done: int, total: int, unit: str, message: str) -> None:
         """`done` of `total` units of work in this phase; `message` is short."""

@@ -65,6 +65,22 @@ class Budget(Declared):
         title="Slowest inference (ms)",
         description="A student whose median inference takes longer is not chosen.",
     )
+    device_profile: str | None = Field(
+        default=None,
+        title="Device profile",
+        description="A .json beside the spec with the speed of the device that the limit is about, as `python -m ml "
+        "profile` writes it; empty: the machine that trains.",
+    )
+
+    @field_validator("device_profile")
+    @classmethod
+    def check_profile_path(cls, value: str | None) -> str | None:
+        return relative_path(value, suffixes=(".json",))
+
+    @property
+    def has_limit(self) -> bool:
+        """Whether a student can be too large or too slow."""
+        return self.max_bytes is not None or self.max_latency_ms is not None
 
 
 class ModelSpec(Declared):
@@ -201,7 +217,7 @@ class TrainingSpec(Declared):
         default=[],
         max_length=16,
         title="Students",
-        description="The compact networks that are shipped.",
+        description="The compact networks that are shipped. With none, but a budget, the engine looks for one.",
     )
 
     @field_validator("version")
@@ -231,9 +247,10 @@ class TrainingSpec(Declared):
 
     def _model_problems(self) -> list[Problem]:
         problems: list[Problem] = []
-        if not self.students:
+        if not self.students and not self.budget.has_limit:
             message = "at least one student is needed: the trainer teaches, students are what is shipped"
-            problems.append((("students",), f"{message}. Accepted: 1 to 16 models", []))
+            accepted = "1 to 16 models, or a budget with max_bytes or max_latency_ms for the engine to look for one"
+            problems.append((("students",), f"{message}. Accepted: {accepted}", []))
         problems += self._duplicates("id") + self._duplicates("tflite_output_path")
         for location, model in self.located_models():
             found = model_problems(model, location, self)

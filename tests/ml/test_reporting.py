@@ -3,6 +3,8 @@ from __future__ import annotations
 import io
 import json
 
+import pytest
+
 from ml.reporting import Reporter
 
 
@@ -28,6 +30,18 @@ def test_events_are_one_json_object_a_line():
             "details": [{"field": "a.b", "message": "why"}],
         },
     ]
+
+
+def test_a_part_has_phases_of_its_own_within_the_whole():
+    stream = io.StringIO()
+    reporter = Reporter(events=True, stream=stream)
+    for part in (reporter.part(0.0, 0.5), reporter.part(0.5, 1.0).part(0.0, 0.5)):
+        part.progress(1, 1, "steps", "working")
+        for begin, end in ((0.0, 0.2), (0.2, 1.0)):
+            part.phase(begin, end)
+            part.progress(1, 2, "steps", "working")
+    shares = [json.loads(line)["share"] for line in stream.getvalue().splitlines()]
+    assert shares == pytest.approx([0.5, 0.05, 0.3, 0.75, 0.525, 0.65])
 
 
 def test_without_events_the_same_is_text():

@@ -40,7 +40,7 @@ def test_accepts_the_example_of_the_design_and_fills_in_defaults():
         features: [{name: image, type: image, shape: [28, 28, 1]}]
         hyperparameters:
           {optimizer: adam, learning_rate: 0.001, batch_size: 200, steps: 3000, activation: relu, seed: 7,
-           loss_weights: {trainer: 1.0, student: 1.0, cross: 0.1}, cross_loss: cross_entropy, temperature: 1.0,
+           loss_weights: {trainer: 1.0, student: 1.0, cross: 1.0}, cross_loss: cross_entropy, temperature: 1.0,
            stop_when_cross_below: null, quantize: null}
         budget: {max_bytes: null, max_latency_ms: null}
         trainer:  {id: trainer, model_type: feed_forward, params: {units: [1000, 1000, 1000]},

@@ -56,41 +56,45 @@ def count_flops(path: Path) -> int:
     try:
         model = schema.Model.GetRootAs(data, 0)
         main = model.SignatureDefs(0).SubgraphIndex() if model.SignatureDefsLength() else 0
-        return _Counter(model).subgraph(main)
+        return OperatorCounter(model).subgraph(main)
     except NotAModelError:
         raise
     except Exception as error:  # Damaged offsets make the generated readers raise nearly anything.
         raise NotAModelError(f"the file is damaged or cut off ({type(error).__name__}: {error})") from None
 
 
-class _Counter:
+class OperatorCounter:
+    """Counts the operations of a checked model, operator by operator."""
+
     def __init__(self, model: Any) -> None:
-        self._model = model
+        self.model = model
         codes = [model.OperatorCodes(index) for index in range(model.OperatorCodesLength())]
-        self._names = [_NAMES.get(max(code.DeprecatedBuiltinCode(), code.BuiltinCode()), "") for code in codes]
+        self.names = [_NAMES.get(max(code.DeprecatedBuiltinCode(), code.BuiltinCode()), "") for code in codes]
 
     def subgraph(self, index: int, depth: int = 0) -> int:
+        """All operations of a subgraph, with those that it calls `depth` levels below the first."""
         if depth > MAX_DEPTH:
             raise NotAModelError(f"subgraphs call each other. Received: depth {depth}. Accepted: up to {MAX_DEPTH}")
-        graph = self._model.Subgraphs(index)
-        return sum(self._operator(graph, graph.Operators(place), depth) for place in range(graph.OperatorsLength()))
+        graph = self.model.Subgraphs(index)
+        return sum(self.operator(graph, graph.Operators(place), depth) for place in range(graph.OperatorsLength()))
 
-    def _operator(self, graph: Any, operator: Any, depth: int) -> int:
-        name = self._names[operator.OpcodeIndex()]
+    def operator(self, graph: Any, operator: Any, depth: int) -> int:
+        """The operations of one operator, each time that it runs."""
+        name = self.names[operator.OpcodeIndex()]
         match name:
             case "WHILE":
-                options = _options(operator, schema.WhileOptions)
+                options = options_of(operator, schema.WhileOptions)
                 once = self.subgraph(options.BodySubgraphIndex(), depth + 1)
                 once += self.subgraph(options.CondSubgraphIndex(), depth + 1)
-                return once * self._trips(graph, operator, self._model.Subgraphs(options.CondSubgraphIndex()))
+                return once * self.trips(graph, operator, self.model.Subgraphs(options.CondSubgraphIndex()))
             case "IF":
-                options = _options(operator, schema.IfOptions)
+                options = options_of(operator, schema.IfOptions)
                 branches = (options.ThenSubgraphIndex(), options.ElseSubgraphIndex())
                 return max(self.subgraph(branch, depth + 1) for branch in branches)
             case "CALL":
-                return self.subgraph(_options(operator, schema.CallOptions).Subgraph(), depth + 1)
-        inputs = [_shape(graph, operator.Inputs(place)) for place in range(operator.InputsLength())]
-        outputs = [_shape(graph, operator.Outputs(place)) for place in range(operator.OutputsLength())]
+                return self.subgraph(options_of(operator, schema.CallOptions).Subgraph(), depth + 1)
+        inputs = [shape_of(graph, operator.Inputs(place)) for place in range(operator.InputsLength())]
+        outputs = [shape_of(graph, operator.Outputs(place)) for place in range(operator.OutputsLength())]
         if not inputs or not outputs:
             return 0
         if name in ELEMENTWISE:
@@ -100,12 +104,12 @@ class _Counter:
         if name in REDUCING:
             return prod(inputs[0])
         if name in POOLING:
-            options = _options(operator, schema.Pool2DOptions)
+            options = options_of(operator, schema.Pool2DOptions)
             return prod(outputs[0]) * int(options.FilterHeight() * options.FilterWidth())
         if name in RECURRENT:
             return 2 * prod(inputs[0][:-1]) * self._matrix_values(graph, operator)
         if name == "BATCH_MATMUL":
-            options = _options(operator, schema.BatchMatMulOptions)
+            options = options_of(operator, schema.BatchMatMulOptions)
             return 2 * prod(outputs[0]) * (inputs[0][-2] if options.AdjX() else inputs[0][-1])
         formula = _FORMULAS.get(name)
         return formula(inputs, outputs[0]) if formula else 0
@@ -113,10 +117,10 @@ class _Counter:
     def _matrix_values(self, graph: Any, operator: Any) -> int:
         """Entries of all matrices of a recurrent operator; its state, which is two-dimensional as well, is none."""
         indices = [operator.Inputs(place) for place in range(1, operator.InputsLength())]
-        shapes = [_shape(graph, index) for index in indices if index >= 0 and not graph.Tensors(index).IsVariable()]
+        shapes = [shape_of(graph, index) for index in indices if index >= 0 and not graph.Tensors(index).IsVariable()]
         return sum(prod(shape) for shape in shapes if len(shape) == 2)
 
-    def _trips(self, graph: Any, operator: Any, condition: Any) -> int:
+    def trips(self, graph: Any, operator: Any, condition: Any) -> int:
         """How often a WHILE runs: the first comparison `counter < constant` of its condition to fail ends it."""
         given = {condition.Inputs(place): operator.Inputs(place) for place in range(condition.InputsLength())}
 
@@ -127,7 +131,7 @@ class _Counter:
         trips = []
         for place in range(condition.OperatorsLength()):
             comparison = condition.Operators(place)
-            if self._names[comparison.OpcodeIndex()] == "LESS" and comparison.Inputs(0) in given:
+            if self.names[comparison.OpcodeIndex()] == "LESS" and comparison.Inputs(0) in given:
                 start, end = value(comparison.Inputs(0)), value(comparison.Inputs(1))
                 if end is not None:
                     trips.append(max(end - (start or 0), 0))
@@ -137,7 +141,7 @@ class _Counter:
         """The value of a constant that is one whole number, else None."""
         tensor = graph.Tensors(index)
         dtype = {schema.TensorType.INT32: "<i4", schema.TensorType.INT64: "<i8"}.get(tensor.Type())
-        content = self._model.Buffers(tensor.Buffer()).DataAsNumpy()
+        content = self.model.Buffers(tensor.Buffer()).DataAsNumpy()
         if dtype is None or not isinstance(content, np.ndarray):
             return None
         values = np.frombuffer(content.tobytes(), dtype)
@@ -181,13 +185,14 @@ _FORMULAS: dict[str, Callable[[list[Shape], Shape], int]] = {
 }
 
 
-def _shape(graph: Any, index: int) -> Shape:
-    """Of an input that is left out (index -1), no dimension."""
+def shape_of(graph: Any, index: int) -> Shape:
+    """The shape of a tensor. Of an input that is left out (index -1), no dimension."""
     shape = graph.Tensors(index).ShapeAsNumpy() if index >= 0 else 0
     return tuple(int(size) for size in shape) if isinstance(shape, np.ndarray) else ()
 
 
-def _options(operator: Any, kind: Any) -> Any:
+def options_of(operator: Any, kind: Any) -> Any:
+    """The options of an operator, read as the generated class `kind`. Raises NotAModelError if it has none."""
     table = operator.BuiltinOptions()
     if table is None:
         raise NotAModelError(f"an operator has no {kind.__name__}")

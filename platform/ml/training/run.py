@@ -24,6 +24,8 @@ from ml.evaluation.cost import cost_of
 from ml.evaluation.evaluate import evaluate_runtime, raw_examples
 from ml.evaluation.runtime import Runtime
 from ml.files import sha256_of, write_json
+from ml.profiling.device_profile import profile_of
+from ml.profiling.latency import predicted_ms
 from ml.refusal import RefusedError
 from ml.reporting import Reporter
 from ml.specs import TrainingSpec
@@ -52,7 +54,7 @@ def train(spec: TrainingSpec, *, spec_folder: Path, dataset: Path, out: Path, wo
     reporter.log("info", f"training {', '.join(model.id for model in spec.models())} with TensorFlow {tf.__version__}")
     measured = measure(pipeline)
     networks = build_networks(spec, measured.statistics, spec_folder=spec_folder)
-    objective = _objective(spec, measured)
+    objective = objective_of(spec, measured)
     joint = JointTrainer(networks, spec.hyperparameters, objective)
     loop = TrainingLoop(spec, joint, pipeline, work=work, out=out, reporter=reporter)
     reporter.phase(0.0, TRAINING_SHARE)
@@ -61,11 +63,16 @@ def train(spec: TrainingSpec, *, spec_folder: Path, dataset: Path, out: Path, wo
     reporter.phase(TRAINING_SHARE, 1.0)
     write_projector(networks, pipeline, out / "tensorboard")
     exporter = _Exporter(spec, pipeline, objective, measured, out=out, work=work, reporter=reporter)
+    profile = profile_of(spec.budget, spec_folder)
     models = []
     for index, network in enumerate(networks):
         reporter.progress(index, len(networks), "models", f"exporting {network.spec.id}")
         models.append(exporter.export_and_measure(network))
     exporter.add_agreement(models)
+    if profile is not None:
+        for model in models:
+            path = out / model["id"] / "model.tflite"
+            model["predicted_latency_ms"] = predicted_ms(path, profile) if path.is_file() else None
     best = best_student(models, spec.budget, spec.task)
     if best is None:
         needed = (
@@ -87,7 +94,8 @@ def train(spec: TrainingSpec, *, spec_folder: Path, dataset: Path, out: Path, wo
     reporter.progress(len(networks), len(networks), "models", "done")
 
 
-def _objective(spec: TrainingSpec, measured: Measured) -> Objective:
+def objective_of(spec: TrainingSpec, measured: Measured) -> Objective:
+    """The objective of the spec's task, with the class weights that it asks for."""
     hyper = spec.hyperparameters
     weights = balanced_weights(measured.class_counts) if hyper.class_weighting == "balanced" else hyper.class_weights
     statistics = measured.statistics.get(spec.task.label)
