@@ -13,14 +13,26 @@ from rest_framework.response import Response
 from apps.analytics.figures import Feedback, VersionFigures, confusion_matrix, tallies_of, version_figures
 from apps.analytics.models import Event
 from apps.analytics.overview import DEFAULT_PERIOD, PERIODS, overview_of
+from apps.models.metrics import ANSWERED
 from apps.models.models import ModelVersion
 from apps.projects.access import ProjectAPIView
 
 
 class FeedbackOut(serializers.Serializer[None]):
-    count = serializers.IntegerField()
+    """Predictions of a regression are `measured` by how far they were off; all others are counted as right or wrong."""
+
+    count = serializers.IntegerField(help_text="Predictions that were said to be right or wrong.")
     correct = serializers.IntegerField()
-    accuracy = serializers.FloatField(allow_null=True, help_text="correct / count; null without feedback.")
+    accuracy = serializers.FloatField(allow_null=True, help_text="correct / count; null without any.")
+    measured = serializers.IntegerField(help_text="Predictions of regressions for which the right value was said.")
+    mean_absolute_error = serializers.FloatField(allow_null=True, help_text="Of `measured`; null without any.")
+
+
+class TestMetricOut(serializers.Serializer[Any]):
+    """How good whole answers are, as the server measured it on the test split: what feedback is to be held against."""
+
+    name = serializers.ChoiceField(choices=list(ANSWERED.values()))
+    value = serializers.FloatField()
 
 
 class LatencyOut(serializers.Serializer[None]):
@@ -42,7 +54,7 @@ class VersionAnalyticsOut(serializers.Serializer[None]):
     feedback = FeedbackOut()
     latency_ms = LatencyOut()
     installations = serializers.IntegerField(help_text="Devices that reported anything of this version.")
-    confusion_matrix = ConfusionOut(allow_null=True)
+    confusion_matrix = ConfusionOut(allow_null=True, help_text="Of what was said to be right or wrong.")
 
 
 class VersionAnalytics(ProjectAPIView):
@@ -59,7 +71,7 @@ class VersionFiguresOut(serializers.Serializer[None]):
     version = serializers.UUIDField()
     model = serializers.CharField(help_text="The model's slug.")
     number = serializers.IntegerField()
-    test_accuracy = serializers.FloatField(allow_null=True, help_text="As the server measured it on the test split.")
+    test_metric = TestMetricOut(allow_null=True)
     events = serializers.DictField(child=serializers.IntegerField())
     feedback = FeedbackOut()
     latency_ms = LatencyOut()
@@ -115,7 +127,7 @@ class AnalyticsOverview(ProjectAPIView):
                     | {
                         "model": row.version.model.slug,
                         "number": row.version.number,
-                        "test_accuracy": row.test_accuracy,
+                        "test_metric": {"name": row.on_test.name, "value": row.on_test.value} if row.on_test else None,
                     }
                     for row in overview.versions
                 ],
@@ -135,4 +147,5 @@ def _figures(version: UUID, figures: VersionFigures) -> dict[str, Any]:
 
 
 def _feedback(feedback: Feedback) -> dict[str, Any]:
-    return {"count": feedback.count, "correct": feedback.correct, "accuracy": feedback.accuracy}
+    names = ("count", "correct", "accuracy", "measured", "mean_absolute_error")
+    return {name: getattr(feedback, name) for name in names}

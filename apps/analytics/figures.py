@@ -5,14 +5,13 @@ Everything counts by the moment of arrival: devices' clocks are wrong too often 
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 from uuid import UUID
 
-from django.db.models import CharField, Count, F, Q, Window
+from django.db.models import CharField, Count, F, Q, Sum, Window
 from django.db.models.fields.json import KT
 from django.db.models.functions import Cast, RowNumber, Substr
 
@@ -32,13 +31,38 @@ class Latency:
 
 @dataclass(frozen=True)
 class Feedback:
+    """What somebody said of predictions: of `count` whether they were right, of `measured` by how much they were off.
+
+    Those of a regression are measured, all others counted; over several models there may be both.
+    """
+
     count: int = 0
     correct: int = 0
+    measured: int = 0
+    error_sum: float = 0.0
 
     @property
     def accuracy(self) -> float | None:
-        """The share of predictions that were right, of those that somebody judged. None without feedback."""
+        """The share of predictions that were right, of those that somebody judged so. None without any."""
         return self.correct / self.count if self.count else None
+
+    @property
+    def mean_absolute_error(self) -> float | None:
+        """Of the regressions' predictions, in what they predict. None without any."""
+        return self.error_sum / self.measured if self.measured else None
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether all of it is about regressions."""
+        return bool(self.measured and not self.count)
+
+    def __add__(self, other: Feedback) -> Feedback:
+        return Feedback(
+            self.count + other.count,
+            self.correct + other.correct,
+            self.measured + other.measured,
+            self.error_sum + other.error_sum,
+        )
 
 
 @dataclass(frozen=True)
@@ -53,13 +77,23 @@ class VersionFigures:
 
 @dataclass(frozen=True)
 class Tally:
-    """How many events of one type about one version arrived on one UTC day ("2026-11-23"), and how many were right."""
+    """How many events of one type about one version arrived on one UTC day ("2026-11-23"), and what they said.
+
+    `judged`: of how many it was said whether they were right; `measured`: of how many, by how much they were off.
+    """
 
     day: str
     version: UUID | None
     type: str
     count: int
+    judged: int
     correct: int
+    measured: int
+    error_sum: float | None
+
+    @property
+    def feedback(self) -> Feedback:
+        return Feedback(self.judged, self.correct, self.measured, self.error_sum or 0.0)
 
 
 def tallies_of(events: Any) -> list[Tally]:
@@ -69,19 +103,25 @@ def tallies_of(events: Any) -> list[Tally]:
     """
     day = Substr(Cast("received_at", CharField()), 1, len("2026-11-23"))
     rows = events.order_by().values_list(day, "version", "type")
-    counted = rows.annotate(count=Count("pk"), correct=Count("pk", filter=Q(is_correct=True)))
+    counted = rows.annotate(
+        count=Count("pk"),
+        judged=Count("is_correct"),
+        correct=Count("pk", filter=Q(is_correct=True)),
+        measured=Count("error"),
+        error_sum=Sum("error"),
+    )
     return [Tally(*row) for row in counted]
 
 
 def version_figures(events: Any, tallies: Iterable[Tally]) -> dict[UUID, VersionFigures]:
     """Figures by version of the events that have one, in two queries more. `tallies` are those of the same events."""
     counts: dict[UUID, dict[str, int]] = {}
-    correct: Counter[UUID] = Counter()
+    feedback: dict[UUID, Feedback] = {}
     for tally in tallies:
         if tally.version is not None:
             of_version = counts.setdefault(tally.version, dict.fromkeys(Type.values, 0))
             of_version[tally.type] += tally.count
-            correct[tally.version] += tally.correct
+            feedback[tally.version] = feedback.get(tally.version, Feedback()) + tally.feedback
     devices = events.order_by().values_list("version").annotate(count=Count("installation", distinct=True))
     installations = dict(devices) if counts else {}
     latencies = latency_percentiles(events) if counts else {}
@@ -89,7 +129,7 @@ def version_figures(events: Any, tallies: Iterable[Tally]) -> dict[UUID, Version
         version: VersionFigures(
             events=of_version,
             installations=installations[version],
-            feedback=Feedback(of_version[Type.FEEDBACK], correct[version]),
+            feedback=feedback[version],
             latency=latencies.get(version, Latency()),
         )
         for version, of_version in counts.items()
@@ -124,12 +164,12 @@ def latency_percentiles(events: Any) -> dict[UUID, Latency]:
 
 
 def confusion_matrix(events: Any, version: ModelVersion) -> dict[str, Any] | None:
-    """{"labels", "matrix"} of the feedback on `version`; None without any.
+    """{"labels", "matrix"} of the feedback on `version`; None without any that was right or wrong.
 
     Rows are the right labels, columns the predicted ones.
     """
     pairs = list(
-        events.filter(version=version, type=Type.FEEDBACK)
+        events.filter(version=version, type=Type.FEEDBACK, is_correct__isnull=False)
         .order_by()
         .annotate(predicted=KT("data__label"), right=KT("data__correct"))
         .values_list("right", "predicted")

@@ -37,6 +37,7 @@ class Event(TenantOwned):
     # Copied out of `data` for the questions asked most.
     latency_ms = models.FloatField(null=True)
     is_correct = models.BooleanField(null=True, help_text="Of feedback: whether the predicted label was the right one.")
+    error = models.FloatField(null=True, help_text="Of feedback on a regression, instead: the mean absolute error.")
     occurred_at = models.DateTimeField(help_text="By the device's clock.")
     received_at = models.DateTimeField(default=timezone.now, editable=False)
 

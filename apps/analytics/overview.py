@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from apps.analytics.figures import Feedback, VersionFigures, events_by_day, tallies_of, version_figures
 from apps.analytics.models import Event
+from apps.models.metrics import ANSWERED, PRIMARY, Headline, answered_of
 from apps.models.models import ModelVersion, RegisteredModel
 from apps.projects.access import Access
 
@@ -19,6 +20,7 @@ PERIODS = (7, 30, 90)
 DEFAULT_PERIOD = 30
 MAX_VERSIONS = 100
 MAX_FAILURES = 20
+MEASURED = {*PRIMARY.values(), *ANSWERED.values()}
 
 
 @dataclass(frozen=True)
@@ -29,8 +31,9 @@ class VersionRow:
     figures: VersionFigures
 
     @property
-    def test_accuracy(self) -> float | None:
-        return self.version.test_accuracy
+    def on_test(self) -> Headline | None:
+        """What the feedback can be held against: the same, measured on the test split."""
+        return answered_of({name: getattr(self.version, f"measured_{name}") for name in MEASURED})
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,11 @@ class Overview:
     by_day: dict[str, Any]
     versions: list[VersionRow]
     failures: list[Event]
+
+    @property
+    def is_one_model(self) -> bool:
+        """Whether all of it is about one model, so that errors are all in the same unit."""
+        return len({row.version.model_id for row in self.versions}) == 1
 
     @property
     def total(self) -> int:
@@ -63,13 +71,14 @@ def overview_of(access: Access, *, days: int = DEFAULT_PERIOD, model: UUID | Non
     by_day = events_by_day(tallies, first=since.date(), last=now.date())
     figures = version_figures(events, tallies)
     versions = access.query(ModelVersion).select_related("model").filter(pk__in=list(figures)[:900])
+    versions = versions.with_figures(*MEASURED)
     counts = {kind: sum(series) for kind, series in by_day["series"].items()}
     return Overview(
         days=days,
         model=found,
         devices=events.aggregate(count=Count("installation", distinct=True))["count"],
         counts=counts,
-        feedback=Feedback(counts[Event.Type.FEEDBACK], sum(tally.correct for tally in tallies)),
+        feedback=sum((tally.feedback for tally in tallies), Feedback()),
         by_day=by_day,
         versions=[VersionRow(version, figures[version.pk]) for version in versions.order_by("-pk")[:MAX_VERSIONS]],
         failures=list(events.filter(type=Event.Type.FAILED).for_page()[:MAX_FAILURES]),

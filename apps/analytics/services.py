@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from apps.analytics.intake import Batch, ReceivedEvent, Rejection, rejection
+from apps.analytics.judging import REGRESSION, error_of
 from apps.analytics.models import Event
 from apps.delivery.installations import installation_of
 from apps.delivery.installed import Step, note_steps
@@ -44,7 +47,7 @@ def record_events(*, project: Project, batch: Batch) -> Receipt:
 def _record(project: Project, batch: Batch) -> Receipt:
     now = timezone.now()
     with transaction.atomic():
-        models, versions = _known(project, batch.events)
+        models, versions, tasks = _known(project, batch.events)
         kept: list[ReceivedEvent] = []
         rejected = list(batch.rejected)
         for event in batch.events:
@@ -65,7 +68,7 @@ def _record(project: Project, batch: Batch) -> Receipt:
                     version_id=event.version,
                     data=event.data,
                     latency_ms=event.latency_ms,
-                    is_correct=event.is_correct,
+                    **_judged(event, tasks),
                     occurred_at=event.occurred_at,
                     received_at=now,
                 )
@@ -78,13 +81,25 @@ def _record(project: Project, batch: Batch) -> Receipt:
     return Receipt(accepted, len(kept) - accepted, sorted(rejected, key=lambda problem: problem["index"]))
 
 
-def _known(project: Project, events: list[ReceivedEvent]) -> tuple[dict[str, UUID], dict[UUID, UUID]]:
-    """Of the models and versions that the events name, those of the project: slug → id, version → its model's id."""
+def _known(
+    project: Project, events: list[ReceivedEvent]
+) -> tuple[dict[str, UUID], dict[UUID, UUID], dict[UUID, str | None]]:
+    """Of the models and versions that the events name, those of the project: slug → id, version → its model's id and
+    → its task, None where its file does not say."""
     slugs = {event.model for event in events}
     ids = {event.version for event in events if event.version is not None}
     models = RegisteredModel.objects.for_project(project).filter(slug__in=slugs).values_list("slug", "pk")
-    versions = ModelVersion.objects.for_project(project).filter(pk__in=ids).values_list("pk", "model_id")
-    return dict(models) if slugs else {}, dict(versions) if ids else {}
+    rows = ModelVersion.objects.for_project(project).filter(pk__in=ids).with_task()
+    versions = list(rows.values_list("pk", "model_id", "task")) if ids else []
+    of_version = {version: model for version, model, _ in versions}
+    return dict(models) if slugs else {}, of_version, {version: task for version, _, task in versions}
+
+
+def _judged(event: ReceivedEvent, tasks: Mapping[UUID, str | None]) -> dict[str, Any]:
+    """What feedback comes to. Numbers are seldom equal, so a regression is measured by how far it was off."""
+    if event.is_correct is None or event.version is None or tasks[event.version] != REGRESSION:
+        return {"is_correct": event.is_correct, "error": None}
+    return {"is_correct": None, "error": error_of(event.data)}
 
 
 def _unknown(event: ReceivedEvent, models: dict[str, UUID], versions: dict[UUID, UUID]) -> Rejection | None:

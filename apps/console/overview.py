@@ -116,7 +116,7 @@ def project_overview(access: Access) -> ProjectOverview:
         Step(
             "Data",
             f"{data}: {data.num_examples:,} examples" if data else None,
-            "Upload labelled images",
+            "Upload examples",
             reverse("dataset-list", args=where),
         ),
         Step(

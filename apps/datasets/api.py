@@ -28,7 +28,11 @@ from apps.projects.access import ProjectAPIView
 from apps.projects.file_views import redirect_to_file
 from apps.projects.models import Scope
 
-SCOPE_OF = {Upload.Purpose.DATASET: Scope.DATASETS, Upload.Purpose.MODEL: Scope.MODELS}
+SCOPE_OF = {
+    Upload.Purpose.DATASET: Scope.DATASETS,
+    Upload.Purpose.MODEL: Scope.MODELS,
+    Upload.Purpose.FILE: Scope.TRAINING,
+}
 
 
 class UploadList(ProjectAPIView):
@@ -39,7 +43,7 @@ class UploadList(ProjectAPIView):
     def post(self, request: Request, project: UUID) -> Response:
         """Ask to upload a file: reserves its size from the quota and says where to send the bytes.
 
-        A key needs the scope `datasets` for the purpose `dataset`, and `models` for `model`.
+        A key needs the scope `datasets` for the purpose `dataset`, `models` for `model`, and `training` for `file`.
         """
         body = UploadIn(data=request.data)
         body.is_valid(raise_exception=True)

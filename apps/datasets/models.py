@@ -26,6 +26,7 @@ class Upload(TenantOwned):
     class Purpose(models.TextChoices):
         DATASET = "dataset", "Dataset file"
         MODEL = "model", "Model file"
+        FILE = "file", "Training file"
 
     class State(models.TextChoices):
         WAITING = "waiting", "Waiting for bytes"

@@ -21,7 +21,10 @@ SWEEP_AFTER = timedelta(hours=1)
 SWEEP_AT_MOST = 500
 
 # They say what is in the file: an archive, a table, or records. What becomes a model is checked by apps.models.
-ACCEPTED_SUFFIXES = {Upload.Purpose.DATASET: (".zip", ".csv", ".jsonl", ".tfrecord")}
+ACCEPTED_SUFFIXES = {
+    Upload.Purpose.DATASET: (".zip", ".csv", ".jsonl", ".tfrecord"),
+    Upload.Purpose.FILE: (".zip", ".keras", ".h5", ".json"),
+}
 
 
 @transaction.atomic

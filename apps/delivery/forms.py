@@ -33,7 +33,7 @@ class PublishForm(forms.Form):
         field = self.fields["version"]
         assert isinstance(field, forms.ModelChoiceField)
         field.queryset = versions.ready()
-        newest = list(versions.ready().for_page()[:MAX_CHOICES])
+        newest = list(versions.ready().for_list()[:MAX_CHOICES])
         by_model = sorted(newest, key=lambda version: (version.model.name, -version.number))
         # Grouped by model, which ModelChoiceField can't do by itself.
         field.widget.choices = [
@@ -68,8 +68,8 @@ def _label(version: ModelVersion, current: Collection[UUID]) -> str:
     parts = [f"{version.model.name} v{version.number}", version.label]
     if version.tflite is not None:
         parts.append(filesizeformat(version.tflite.bytes))
-    if version.test_accuracy is not None:
-        parts.append(f"{version.test_accuracy:.1%} on the test split")
+    if (headline := version.headline) is not None:
+        parts.append(f"{headline.title} {headline.text} on the test split")
     if version.pk in current:
         parts.append("devices get it now")
     return " · ".join(part for part in parts if part)

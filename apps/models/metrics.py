@@ -77,6 +77,13 @@ FIGURES: dict[str, tuple[Figure, ...]] = {
         _LOSS,
     ),
 }
+# What feedback from devices can be held against: a whole answer is right or wrong there, or so far off.
+ANSWERED = {
+    "classification": "accuracy",
+    "multi_label": "subset_accuracy",
+    "regression": "mae",
+    "sequence": "sequence_accuracy",
+}
 # What the engine measures of each network while it learns: the last part of the names of a run's metrics.
 WATCHED = {
     "classification": Figure("accuracy", "Accuracy"),
@@ -88,7 +95,7 @@ WATCHED = {
 
 @dataclass(frozen=True)
 class Headline:
-    """The figure by which a model is compared with others of its task."""
+    """A figure of a model that stands for all others."""
 
     name: str
     title: str
@@ -104,6 +111,16 @@ def task_of(measured: Mapping[str, Any]) -> str:
 def primary_figure(task: str) -> Figure:
     """The figure by which models of a task are compared."""
     return next(figure for figure in FIGURES[task] if figure.name == PRIMARY[task])
+
+
+def answered_of(measured: Mapping[str, Any]) -> Headline | None:
+    """The figure of the metrics of a split that says how good whole answers are; None where it was not measured."""
+    task = task_of({name: value for name, value in measured.items() if value is not None})
+    value = measured.get(ANSWERED[task])
+    if not isinstance(value, int | float):
+        return None
+    figure = next(figure for figure in FIGURES[task] if figure.name == ANSWERED[task])
+    return Headline(figure.name, figure.title, value, figure.text(value))
 
 
 def headline_of(measured: Mapping[str, Any]) -> Headline | None:

@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Self
 
 from django.conf import settings
 from django.db import models
+from django.db.models.fields.json import KT
 from django.utils import timezone
 
 from apps.datasets.models import DatasetVersion, Upload
@@ -56,10 +57,16 @@ class ModelVersionQuerySet(TenantQuerySet["ModelVersion"]):
 
     def for_list(self) -> Self:
         """The same without the reports, which grow with the square of the classes, but with what `headline` needs."""
-        figures = {
-            f"test_{name}": models.F(f"metrics__test__{name}") for name in PRIMARY.values() if name != "accuracy"
-        }
-        return self.for_page().annotate(**figures).defer("metrics", "measurements", "compatibility")
+        return self.for_page().with_figures(*PRIMARY.values())
+
+    def with_figures(self, *names: str) -> Self:
+        """Without the reports, but with these figures of the test split, each as `measured_<name>`, or None."""
+        figures = {f"measured_{name}": models.F(f"metrics__test__{name}") for name in names}
+        return self.annotate(**figures).defer("metrics", "measurements", "compatibility")
+
+    def with_task(self) -> Self:
+        """`task`: what its file says that it does; None before the check, and of a file that does not say."""
+        return self.annotate(task=KT("compatibility__metadata__task"))
 
 
 class ModelVersion(TenantOwned):
@@ -134,8 +141,7 @@ class ModelVersion(TenantOwned):
         """The figure on the test split by which models of its task are compared; None where it was not measured."""
         if "metrics" not in self.get_deferred_fields():
             return headline_of(self.metrics.get("test", {}))
-        given = {name: getattr(self, f"test_{name}", None) for name in PRIMARY.values() if name != "accuracy"}
-        return headline_of({**given, "accuracy": getattr(self, "accuracy", None)})
+        return headline_of({name: getattr(self, f"measured_{name}", None) for name in PRIMARY.values()})
 
     @property
     def tflite(self) -> Artifact | None:

@@ -1,7 +1,7 @@
 from django.contrib import admin
 
 from apps.projects.admin import TenantAdmin
-from apps.training.models import TrainedModel, TrainingRun
+from apps.training.models import RunFile, SpecFile, TrainedModel, TrainingRun
 
 
 @admin.register(TrainingRun)
@@ -22,3 +22,18 @@ class TrainedModelAdmin(TenantAdmin):
     list_select_related = ("project", "run", "version__model")
     list_filter = ("role",)
     search_fields = ("spec_id", "run__name", "project__name", "project__organization__slug")
+
+
+@admin.register(SpecFile)
+class SpecFileAdmin(TenantAdmin):
+    list_display = ("name", "upload", "project", "created_by", "created_at")
+    list_select_related = ("project", "upload", "created_by")
+    search_fields = ("name", "project__name", "project__organization__slug")
+    date_hierarchy = "created_at"
+
+
+@admin.register(RunFile)
+class RunFileAdmin(TenantAdmin):
+    list_display = ("path", "run", "sha256", "project")
+    list_select_related = ("project", "run")
+    search_fields = ("path", "sha256", "run__name", "project__name", "project__organization__slug")

@@ -9,4 +9,4 @@ class TrainingConfig(AppConfig):
         from apps.jobs.models import Job
         from apps.training.handlers import TrainHandler, link_to_run
 
-        register(Job.Kind.TRAIN, TrainHandler(), link=link_to_run)
+        register(Job.Kind.TRAIN, TrainHandler(), link=link_to_run, keeps_work=True)

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from django import forms
 
-from apps.datasets.models import DatasetVersion
+from apps.datasets.models import DatasetVersion, Upload
 from apps.datasets.wording import contents
 from apps.models.models import RegisteredModel
 from apps.projects.access import Access
@@ -18,6 +18,29 @@ else:  # the class takes no parameter when it runs
 class _DatasetVersionField(_ChoiceOfVersion):
     def label_from_instance(self, obj: DatasetVersion) -> str:
         return f"{obj}: {contents(obj)}"
+
+
+class SpecFileForm(forms.Form):
+    """Which of the project's uploads specs can name, and how. The page's script sends the file and fills this in."""
+
+    upload: forms.ModelChoiceField[Upload] = forms.ModelChoiceField(queryset=None, widget=forms.HiddenInput)
+    name = forms.CharField(
+        max_length=100,
+        required=False,
+        label="Name in specs",
+        help_text="Made of the file's name if you leave it empty. It never changes.",
+        widget=forms.TextInput(attrs={"autocapitalize": "none", "spellcheck": "false", "autocomplete": "off"}),
+    )
+
+    def __init__(self, *args: Any, uploads: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        field = self.fields["upload"]
+        assert isinstance(field, forms.ModelChoiceField)
+        field.queryset = uploads.filter(purpose=Upload.Purpose.FILE)
+        field.error_messages = {
+            "required": "Choose a file and wait until it has been sent.",
+            "invalid_choice": "This upload is not one of a training file in this project. Upload the file again.",
+        }
 
 
 class RunForm(forms.Form):

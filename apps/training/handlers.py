@@ -14,13 +14,14 @@ from apps.datasets.models import DatasetVersion
 from apps.errors import Detail, Refused
 from apps.jobs.handlers import Folder, Link
 from apps.jobs.models import Job
-from apps.models.files import StoredFile, fetch_artifact, trained_files_prefix
+from apps.models.files import StoredFile, trained_files_prefix
 from apps.models.models import Artifact
 from apps.models.services import TrainedFiles, add_trained_version
 from apps.projects.access import Access
 from apps.projects.storage import storage
 from apps.training.models import TrainedModel, TrainingRun
-from apps.training.spec_text import checkpoints_of
+from apps.training.named_files import NamedFile, files_of
+from apps.training.proposals import Found, found_in
 from ml.specs import TrainingSpec
 
 # What the engine reads of a dataset; the samples and the index are for people.
@@ -31,10 +32,14 @@ MEASUREMENTS = ("latency_ms", "parity", "cost", "agreement")
 
 @dataclass(frozen=True)
 class Stored:
-    """What one run of the job has put into the storage: below `prefix`, the files of each model by its id."""
+    """What one run of the job has put into the storage: below `prefix`, the files of each model by its id.
+
+    `found`: what it has proposed, where the spec left the students to a search.
+    """
 
     prefix: str
     files: dict[str, list[StoredFile]]
+    found: Found | None
 
 
 class TrainHandler:
@@ -43,8 +48,8 @@ class TrainHandler:
         spec = TrainingSpec.parse(run.spec)
         spec_file = folder.in_ / "spec.json"
         spec_file.write_text(spec.model_dump_json(indent=1))
-        for path, checkpoint in checkpoints_of(spec, run.dataset_version).items():
-            fetch_artifact(checkpoint, folder.in_ / path)
+        for named in files_of(spec, run.dataset_version):
+            _fetch(named, folder.in_)
         dataset = folder.in_ / "dataset"
         _fetch_dataset(run.dataset_version, dataset)
         return [
@@ -57,7 +62,8 @@ class TrainHandler:
         """Each model's files by the id of the model. The hashes are computed here: nothing is taken on trust."""
         for token in range(1, job.fencing_token):  # what an earlier run left that died before it was accepted
             storage().discard_tree(trained_files_prefix(job, token))
-        stored = Stored(trained_files_prefix(job, job.fencing_token), {})
+        found = found_in(folder.out, TrainingSpec.parse(_run_of(job).spec))
+        stored = Stored(trained_files_prefix(job, job.fencing_token), {}, found)
         try:
             for model in result["models"]:
                 files = [_store(stored.prefix, folder.out, listed) for listed in model["files"]]
@@ -90,6 +96,9 @@ class TrainHandler:
                 project=run.project, run=run, role=model["role"], spec_id=model["id"], version=version
             )
             made.append({"id": model["id"], "role": model["role"], "version": str(version.pk)})
+        if stored.found is not None:
+            run.proposal, run.found_yaml = stored.found.proposal.model_dump(mode="json"), stored.found.yaml
+            run.save(update_fields=["proposal", "found_yaml"])
         told = ("best_student", "steps", "stopped_early", "seconds")
         return {"models": made, **{name: result.get(name) for name in told}}
 
@@ -127,6 +136,17 @@ def _fetch_dataset(version: DatasetVersion, folder: Path) -> None:
                     f"The file {file['path']} of {version} has changed in the storage since its import: its SHA-256 is "
                     f"{sha256}; {file['sha256']} was recorded. Import the data again.",
                 )
+
+
+def _fetch(named: NamedFile, folder: Path) -> None:
+    """A file that the spec names, to where it names it. Raises Refused for one that has changed since."""
+    sha256 = storage().fetch_to(named.storage_key, folder / named.path)
+    if sha256 != named.sha256:
+        message = (
+            f"The file {named.path} has changed in the storage since it was kept: its SHA-256 is {sha256}; "
+            f"{named.sha256} was recorded. Upload it again."
+        )
+        raise Refused("hash_mismatch", message)
 
 
 def _store(prefix: str, out: Path, listed: dict[str, Any]) -> StoredFile:

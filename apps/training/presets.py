@@ -30,7 +30,7 @@ def defaults_for(version: DatasetVersion) -> dict[str, Any]:
             "steps": _steps(examples, batch_size),
             "activation": "relu",
             "seed": 7,
-            "loss_weights": {"trainer": 1.0, "student": 1.0, "cross": 0.1},
+            "loss_weights": {"trainer": 1.0, "student": 1.0, "cross": 1.0},
             "cross_loss": "mse_logits" if task.type == "regression" else "cross_entropy",
             "temperature": 1.0,
         },

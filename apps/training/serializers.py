@@ -10,7 +10,7 @@ from rest_framework import serializers
 from apps.jobs.serializers import JobOut
 from apps.models.models import ModelVersion
 from apps.models.serializers import DatasetVersionRef, JsonField, ModelRef, PrimaryMetricOut
-from apps.training.models import TrainedModel, TrainingRun
+from apps.training.models import RunFile, TrainedModel, TrainingRun
 
 
 @extend_schema_field(
@@ -80,13 +80,51 @@ class RunOut(serializers.ModelSerializer[TrainingRun]):
         fields: tuple[str, ...] = ("id", "number", "name", "model", "dataset_version", "job", "created_at")
 
 
+class RunFileOut(serializers.ModelSerializer[RunFile]):
+    class Meta:
+        model = RunFile
+        fields = ("path", "sha256")
+
+
+class CandidateOut(serializers.Serializer[None]):
+    """One student that the search has considered. Milliseconds are null where the budget has no limit on them."""
+
+    id = serializers.CharField()
+    model_type = serializers.CharField()
+    params = JsonField()
+    origin = serializers.CharField(help_text="`search` or `family`.")
+    estimated_bytes = serializers.IntegerField(help_text="Before its file was made.")
+    bytes = serializers.IntegerField(help_text="Of its .tflite.")
+    estimated_latency_ms = serializers.FloatField(allow_null=True)
+    latency_ms = serializers.FloatField(allow_null=True)
+    score = serializers.FloatField(help_text="`metric` on the validation split, after a short training.")
+    is_chosen = serializers.BooleanField()
+
+
+class ProposalOut(serializers.Serializer[None]):
+    """What was found for a spec that has a budget and no students: the candidates, best first."""
+
+    metric = serializers.CharField(help_text="What `score` is.")
+    candidates = CandidateOut(many=True)
+
+
 class RunDetailOut(RunOut):
-    """`best_student`: the id of the best one within the spec's budget, once the run has succeeded."""
+    """`best_student`: the id of the best one within the spec's budget, once the run has succeeded.
+
+    Of a spec without students, `proposal` says then which were considered, and `found_yaml` is the spec with those that
+    were chosen.
+    """
 
     spec = JsonField()
     spec_yaml = serializers.CharField()
     best_student = serializers.CharField(allow_null=True)
     trained_models = TrainedModelOut(many=True)
+    files = RunFileOut(many=True, help_text="Files that the spec names, as they were when the run was started.")
+    proposal = ProposalOut(allow_null=True)
+    found_yaml = serializers.CharField()
 
     class Meta(RunOut.Meta):
-        fields = (*RunOut.Meta.fields, "spec", "spec_yaml", "best_student", "trained_models")
+        fields = (
+            *RunOut.Meta.fields,
+            *("spec", "spec_yaml", "files", "best_student", "trained_models", "proposal", "found_yaml"),
+        )

@@ -18,8 +18,9 @@ from apps.models.services import register_model
 from apps.projects import audit
 from apps.projects.access import Access
 from apps.projects.models import Project
-from apps.training.models import TrainingRun
-from apps.training.spec_text import checkpoints_of, read_spec, to_yaml
+from apps.training.models import RunFile, TrainingRun
+from apps.training.named_files import files_of
+from apps.training.spec_text import read_spec, to_yaml
 
 MAX_NAME = 100
 
@@ -44,7 +45,7 @@ def start_run(
         message = f"{dataset_version} can't be trained on. Received: a version that is {state}. Accepted: a ready one."
         raise Refused("dataset_not_ready", message, details=[{"field": "dataset_version", "message": message}])
     validated = read_spec(spec, dataset_version)
-    checkpoints_of(validated, dataset_version)
+    files = files_of(validated, dataset_version, lock=True)
     if (model is None) == (not model_name.strip()):
         message = "Say where the versions go: either an existing model, or the name of a new one. "
         message += "Received: neither." if model is None else "Received: both."
@@ -72,6 +73,10 @@ def start_run(
         job=job,
         created_by=access.user,
         api_key=access.api_key,
+    )
+    RunFile.across_tenants.bulk_create(
+        RunFile(project=access.project, run=run, path=named.path, sha256=named.sha256, file=named.file)
+        for named in files
     )
     audit.record(access, "run.started", run, model=model.slug, dataset_version=str(dataset_version))
     return run

@@ -8,11 +8,12 @@ from typing import Any
 
 from apps.datasets.models import DatasetVersion
 from apps.errors import Detail, Refused
+from apps.training.named_files import files_of
 from apps.training.preset_models import new_trainer
 from apps.training.presets import another_student, dataset_part, defaults_for, learned_from
 from apps.training.spec_fields import read_form, value_at
 from apps.training.spec_form import MAX_STUDENTS, SpecForm, default_params, spec_form
-from apps.training.spec_text import checkpoints_of, read_spec, to_yaml
+from apps.training.spec_text import read_spec, to_yaml
 from ml.spec_text import read_yaml
 from ml.specs import SpecError
 
@@ -44,8 +45,8 @@ def from_yaml(text: str, version: DatasetVersion) -> Edited:
 def from_form(posted: Mapping[str, str], action: str, version: DatasetVersion) -> Edited:
     """After a control was edited, or one of the form's actions was taken: the YAML follows.
 
-    Actions: `add-student`, `remove-student <index>`, `add-trainer`, `remove-trainer`, `model-type <path>`, `dataset`;
-    any other changes nothing but what `posted` says.
+    Actions: `add-student`, `remove-student <index>`, `find-students` (a budget in their place), `add-trainer`,
+    `remove-trainer`, `model-type <path>`, `dataset`; any other changes nothing but what `posted` says.
     """
     data = read_form(posted)
     verb, _, what = action.partition(" ")
@@ -54,6 +55,10 @@ def from_form(posted: Mapping[str, str], action: str, version: DatasetVersion) -
         students.append(another_student(data, version))
     elif verb == "remove-student" and what.isdigit() and int(what) < len(students):
         del students[int(what)]
+    elif verb == "find-students":
+        data["students"] = []
+        if not any(data.get("budget", {}).get(limit) for limit in LIMITS):
+            data["budget"] = {**data.get("budget", {}), "max_bytes": A_SMALL_MODEL}
     elif verb == "add-trainer":
         data["trainer"] = new_trainer(*learned_from(version))
     elif verb == "remove-trainer":
@@ -69,13 +74,15 @@ def from_form(posted: Mapping[str, str], action: str, version: DatasetVersion) -
     return Edited(to_yaml(ordered), spec_form(ordered, problems), problems, has_new_fields=bool(action))
 
 
+LIMITS = ("max_bytes", "max_latency_ms")
+A_SMALL_MODEL = 20_000  # bytes: a limit to start from
 ORDER = ("version", "experiment_name", "task", "features", "hyperparameters", "budget", "trainer", "students")
 
 
 def problems_of(given: str | dict[str, Any], version: DatasetVersion) -> list[Detail]:
     """What is wrong with a spec for this dataset; nothing, if it can be started."""
     try:
-        checkpoints_of(read_spec(given, version), version)
+        files_of(read_spec(given, version), version)
     except Refused as refused:
         return refused.details
     return []

@@ -29,8 +29,13 @@ OPTIONAL = re.compile(
     r"|^hyperparameters\.early_stopping\.|\.spectrogram\."
 )
 SIZES = ("units", "filters", "stem", "projections", "bits", "width", "version", "alpha", "depth")
-# A file beside the spec, which the platform has no place for.
-LEFT_OUT = ("budget.device_profile",)
+# Fields that name a file beside the spec, and how such a file's name may end.
+FILES = {
+    "load_checkpoint": (".zip",),
+    "path": (".keras", ".h5", ".zip"),
+    "weights": (".h5", ".keras"),
+    "device_profile": (".json",),
+}
 
 
 @dataclass(frozen=True)
@@ -49,6 +54,10 @@ class SpecField:
     @property
     def name(self) -> str:
         return self.path.rpartition(".")[2]
+
+    @property
+    def names_file(self) -> bool:
+        return self.kind == "text" and self.name in FILES
 
     def show(self, value: Any) -> str:
         """`value` as the text of a control; a value that the schema would refuse is shown as it is."""
@@ -158,7 +167,7 @@ def fields_of(schema: Schema, prefix: str = "") -> Iterator[SpecField]:
         path = f"{prefix}.{name}" if prefix else name
         if found.get("type") == "object" and found.get("properties"):
             yield from fields_of(found, path)
-        elif not _is_list_of_objects(found) and path not in LEFT_OUT:
+        elif not _is_list_of_objects(found):
             yield SpecField(
                 path=path,
                 title=found.get("title", name),

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import io
-import re
 from typing import Any
-from uuid import UUID
 
 import yaml
 
 from apps.datasets.models import DatasetVersion
 from apps.errors import Detail, Refused
-from apps.models.models import Artifact
 from apps.training.presets import learned_from
 from ml.spec_files import differences
 from ml.specs import SpecError, TrainingSpec
 
 LINE = 60
-CHECKPOINT = re.compile(r"versions/([0-9a-f-]{36})\.zip")
 
 
 class _Dumper(yaml.SafeDumper):
@@ -66,45 +62,6 @@ def _check_dataset(spec: TrainingSpec, version: DatasetVersion) -> None:
     found = differences(spec, task=task, features=features, splits=version.splits)
     details: list[Detail] = [{"field": one["field"], "message": one["message"]} for one in found]
     raise_details("spec_dataset_mismatch", f"The training spec does not fit {version}.", details)
-
-
-def checkpoints_of(spec: TrainingSpec, version: DatasetVersion) -> dict[str, Artifact]:
-    """Each `load_checkpoint` path of the spec with the artifact that belongs there when the run starts.
-
-    On the platform a checkpoint is named `versions/<id of a model version of the project>.zip`. Raises Refused
-    `unknown_checkpoint`, tied to the fields.
-    """
-    found: dict[str, Artifact] = {}
-    details: list[Detail] = []
-    for location, model in spec.located_models():
-        path = model.load_checkpoint
-        if path is None:
-            continue
-        artifact = _checkpoint(path, version)
-        if artifact is not None:
-            found[path] = artifact
-            continue
-        where = "trainer" if location[0] == "trainer" else f"students[{location[1]}]"
-        message = (
-            f"is no checkpoint of this project. Received: {path!r}. "
-            "Accepted: versions/<id>.zip with the id of a model version that was trained here"
-        )
-        details.append({"field": f"{where}.load_checkpoint", "message": message})
-    raise_details("unknown_checkpoint", "The training spec starts from a checkpoint that is not there.", details)
-    return found
-
-
-def _checkpoint(path: str, version: DatasetVersion) -> Artifact | None:
-    named = CHECKPOINT.fullmatch(path)
-    if named is None:
-        return None
-    try:
-        id = UUID(named[1])  # noqa: A001
-    except ValueError:
-        return None
-    artifacts = Artifact.objects.for_project(version.project)
-    found: Artifact | None = artifacts.filter(version=id, kind=Artifact.Kind.CHECKPOINT).first()
-    return found
 
 
 def raise_details(code: str, summary: str, details: list[Detail]) -> None:

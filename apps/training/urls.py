@@ -1,10 +1,14 @@
 from django.urls import path
 
-from apps.training import views
+from apps.training import file_views, views
 
 urlpatterns = [
     path("training/", views.show_all, name="run-list"),
     path("training/new/", views.create, name="run-create"),
     path("training/new/spec/", views.edit_spec, name="run-spec"),
+    path("training/files/", file_views.show_all, name="file-list"),
+    path("training/files/<uuid:file>/", file_views.download, name="file"),
+    path("training/files/<uuid:file>/delete/", file_views.remove, name="file-delete"),
     path("training/<uuid:run>/", views.show, name="run"),
+    path("training/<uuid:run>/spec.yaml", views.download_spec, name="run-spec-file"),
 ]

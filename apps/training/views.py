@@ -4,10 +4,11 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
-from django.http import HttpResponseBase, JsonResponse
+from django.http import HttpResponse, HttpResponseBase, JsonResponse
 from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
 from django.urls import reverse
+from django.utils.http import content_disposition_header
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from apps.accounts.models import Role
@@ -16,13 +17,16 @@ from apps.errors import Detail, Refused
 from apps.jobs.advice import advice_on
 from apps.jobs.live import live_context
 from apps.jobs.models import Job
+from apps.jobs.restarting import can_be_restarted
 from apps.models.metrics import WATCHED, primary_figure
 from apps.models.models import ModelVersion, RegisteredModel
 from apps.projects.access import AccessRequest, project_page
 from apps.projects.pages import add_refusal, page_of
 from apps.training.forms import RunForm
 from apps.training.models import TrainingRun
+from apps.training.named_files import choices_of
 from apps.training.presets import defaults_for
+from apps.training.proposals import table_of
 from apps.training.services import start_run
 from apps.training.spec_editing import Edited, from_form, from_yaml
 from apps.training.spec_form import spec_form
@@ -42,7 +46,10 @@ def show_all(request: AccessRequest) -> HttpResponseBase:
 @project_page(Role.DEVELOPER)
 @require_http_methods(["GET", "POST"])
 def create(request: AccessRequest) -> HttpResponseBase:
-    """The form of a new run. GET takes `?dataset_version=`, `?model=`, or `?run=` (an earlier one to start from)."""
+    """The form of a new run. GET takes `?dataset_version=`, `?model=`, or `?run=` (an earlier one to start from).
+
+    With `&spec=found` the start is the spec with the students that the earlier run has found.
+    """
     access = request.access
     if request.method == "POST":
         return _start(request)
@@ -54,7 +61,7 @@ def create(request: AccessRequest) -> HttpResponseBase:
         return render(request, "training/run_without_data.html")
     newest = earlier or access.query(TrainingRun).on_dataset(version.dataset_id).first()
     model = _chosen(access.query(RegisteredModel), request.GET.get("model") or (newest.model_id if newest else None))
-    text = earlier.spec_yaml if earlier else to_yaml(defaults_for(version))
+    text = _text_of(earlier, request.GET.get("spec")) if earlier else to_yaml(defaults_for(version))
     initial = {
         "name": earlier.name if earlier else "",
         "dataset_version": version.pk,
@@ -63,6 +70,10 @@ def create(request: AccessRequest) -> HttpResponseBase:
         "spec": text,
     }
     return _page(request, RunForm(initial=initial, access=access), from_yaml(text, version), version)
+
+
+def _text_of(run: TrainingRun, which: str | None) -> str:
+    return run.final_yaml if which == "found" else run.spec_yaml
 
 
 def _start(request: AccessRequest) -> HttpResponseBase:
@@ -91,6 +102,7 @@ def _page(
 ) -> HttpResponseBase:
     shown = edited.form or spec_form(defaults_for(version))
     context = {"form": form, "spec": shown, "problems": edited.problems, "is_behind": edited.form is None}
+    context["file_choices"] = choices_of(request.access.project)
     return render(request, "training/run_create.html", context, status=status)
 
 
@@ -128,10 +140,12 @@ def show(request: AccessRequest, run: UUID) -> HttpResponseBase:
     context = live_context(access, job) | {
         "run": found,
         "trained": trained,
+        "proposal": table_of(found.proposal, found.task),
         "is_checking": any(one.version.state == ModelVersion.State.CHECKING for one in trained),
         "best_student": found.best_student,
         "advice": advice_on(job),
         "can_write": can_write,
+        "can_restart": can_write and can_be_restarted(job),
         "can_cancel": can_write and not job.is_over and job.cancel_requested_at is None,
         "primary": primary_figure(found.task),
         "watched": watched,
@@ -142,6 +156,15 @@ def show(request: AccessRequest, run: UUID) -> HttpResponseBase:
         },
     }
     return render(request, "training/run.html", context)
+
+
+@project_page()
+@require_GET
+def download_spec(request: AccessRequest, run: UUID) -> HttpResponseBase:
+    """The spec as a file for the command line; with the students that were found, where the run looked for them."""
+    found = request.access.get(TrainingRun, run)
+    headers = {"Content-Disposition": content_disposition_header(True, f"{found.spec['experiment_name']}.yaml") or ""}
+    return HttpResponse(found.final_yaml, content_type="application/yaml; charset=utf-8", headers=headers)
 
 
 def _chosen(rows: Any, id: Any) -> Any:  # noqa: A002

@@ -6,25 +6,12 @@ const { models, measure, events } = JSON.parse(document.querySelector("#chart-da
 const COLOURS = ["--tblr-orange", "--tblr-blue", "--tblr-green", "--tblr-purple", "--tblr-red", "--tblr-cyan", "--tblr-yellow", "--tblr-pink"];
 const log = document.querySelector("[data-job-log]");
 
-/** Lines of one metric: a solid one for each model, and a dashed one where it was measured on the validation split. */
+/** A chart of one metric, without lines yet: `addModel` gives it those. */
 function makeChart(id, name, { isShare, format }) {
-  const series = models.flatMap(({ key, label }, index) => [
-    { metric: `${key}/${name}`, label, index, isValidation: false },
-    { metric: `validation/${key}/${name}`, label: `${label}, validation`, index, isValidation: true },
-  ]);
+  const series = [];
   const chart = new Chart(document.querySelector(`#${id}`), {
     type: "line",
-    data: {
-      datasets: series.map(({ label, isValidation }) => ({
-        label,
-        data: [],
-        borderWidth: 2,
-        borderDash: isValidation ? [5, 4] : [],
-        pointRadius: 0,
-        pointHitRadius: 8,
-        tension: 0.2,
-      })),
-    },
+    data: { datasets: [] },
     options: {
       animation: false,
       parsing: false,
@@ -51,7 +38,35 @@ function makeChart(id, name, { isShare, format }) {
       },
     },
   });
-  return { chart, series, points: series.map(() => []) };
+  return { chart, name, series, points: [] };
+}
+
+/** Lines of a model in each chart: a solid one, and a dashed one where it was measured on the validation split. */
+function addModel({ key, label }) {
+  known.add(key);
+  for (const { chart, name, series, points } of charts) {
+    for (const isValidation of [false, true]) {
+      series.push({ metric: `${isValidation ? "validation/" : ""}${key}/${name}`, index: known.size - 1, isValidation });
+      points.push([]);
+      chart.data.datasets.push({
+        label: isValidation ? `${label}, validation` : label,
+        data: [],
+        borderWidth: 2,
+        borderDash: isValidation ? [5, 4] : [],
+        pointRadius: 0,
+        pointHitRadius: 8,
+        tension: 0.2,
+      });
+    }
+  }
+}
+
+/** Students that the spec does not name, because the run has looked for them, are known by what is measured of them. */
+function addFound(values) {
+  const found = Object.keys(values).map((metric) => metric.match(/^(student:[^/]+)\/[^/]+$/)?.[1]).filter((key) => key && !known.has(key));
+  if (!found.length) return;
+  for (const key of new Set(found)) addModel({ key, label: key.replace("student:", "") });
+  paint();
 }
 
 const percent = (value) => `${(value * 100).toFixed(value > 0.99 && value < 1 ? 2 : 0)} %`;
@@ -60,10 +75,13 @@ const charts = [
   makeChart("measure-chart", measure.name, { isShare: measure.is_share, format: measure.is_share ? percent : short }),
   makeChart("loss-chart", "loss", { isShare: false, format: short }),
 ];
+const known = new Set();
 let isDue = false;
+models.forEach(addModel);
 
 function add({ kind, data }) {
   if (kind !== "metrics") return;
+  addFound(data.values);
   for (const { series, points } of charts) {
     series.forEach(({ metric }, index) => {
       const value = data.values[metric];

@@ -22,6 +22,7 @@ from apps.accounts.models import Role
 from apps.delivery.services import publish
 from apps.models.models import ModelVersion, RegisteredModel
 from apps.projects.access import enter_project
+from apps.training.models import SpecFile
 from tests.access.lines import LINES
 from tests.access.urls import BY_NAME, url_of
 from tests.access.world import SPEC, World
@@ -43,11 +44,13 @@ BODIES = [
     Body("model-version-upload", {"upload": "sent_model"}),
     Body("run-create", RUN, {"spec": json.dumps(SPEC)}),
     Body("run-spec", {"dataset_version": "dataset_version"}, {"source": "yaml", "spec": json.dumps(SPEC)}),
+    Body("file-list", {"upload": "sent_file"}),
     Body("deployment-create", {"version": "version"}),
     Body("deployment", {"version": "version"}),
     Body("api-dataset-version-list", {"upload": "sent_archive"}),
     Body("api-model-version-list", {"upload": "sent_model"}),
     Body("api-run-list", RUN, {"spec": SPEC}),
+    Body("api-file-list", {"upload": "sent_file"}),
     Body("api-deployment-list", {"model": "model", "version": "version"}),
     Body("api-rollback", {"revision": "revision"}),
 ]
@@ -118,7 +121,18 @@ def test_a_checkpoint_of_another_tenants_version_is_unknown(worlds: tuple[World,
     student = {**SPEC["students"][0], "load_checkpoint": f"versions/{theirs.rows['version']}.zip"}
     response, made = post(run, ours, {"spec": {**SPEC, "students": [student]}})
     assert (response.status_code, made) == (400, {})
-    assert response.json()["error"]["code"] == "unknown_checkpoint"
+    assert response.json()["error"]["code"] == "unknown_file"
+
+
+def test_a_file_of_another_tenant_is_unknown(worlds: tuple[World, World]):
+    ours, theirs = worlds
+    SpecFile.across_tenants.filter(pk=theirs.rows["file"]).update(name="theirs.json")
+    run = next(body for body in BODIES if body.name == "api-run-list")
+    for name, made in (("phone.json", True), ("theirs.json", False)):
+        budget = {"max_latency_ms": 1.0, "device_profile": f"files/{name}"}
+        response, rows = post(run, ours, {"spec": {**SPEC, "budget": budget}})
+        assert (response.status_code, bool(rows)) == ((201, True) if made else (400, False)), response.content
+    assert response.json()["error"]["code"] == "unknown_file"
 
 
 def test_an_event_about_another_tenants_version_is_rejected(worlds: tuple[World, World]):

@@ -23,7 +23,7 @@ from apps.projects.audit import record
 from apps.projects.authentication import hash_secret
 from apps.projects.models import ApiKey, Project, Scope
 from apps.projects.storage import storage
-from apps.training.models import TrainedModel, TrainingRun
+from apps.training.models import RunFile, SpecFile, TrainedModel, TrainingRun
 from ml.specs import TrainingSpec
 
 PATH = "dataset.json"
@@ -77,6 +77,7 @@ def make_world(slug: str) -> World:
     TrainedModel.across_tenants.create(
         project=project, run=run, role=TrainedModel.Role.STUDENT, spec_id="small", version=version
     )
+    RunFile.across_tenants.create(project=project, run=run, path=f"versions/{version.pk}.zip", sha256="0" * 64)
     installation = _installation(project, version)
     scopes = list(Scope.values)
     keys = {
@@ -89,6 +90,7 @@ def make_world(slug: str) -> World:
         others = [other for other in scopes if other != scope]
         keys[scope] = _key(project, ApiKey.Kind.SERVER, f"sk_{slug}_{scope}", [scope])
         keys[f"all but {scope}"] = _key(project, ApiKey.Kind.SERVER, f"sk_{slug}_but_{scope}", others)
+    kept = _upload(project, Upload.Purpose.FILE, Upload.State.USED, "phone.json")
     rows = {
         "organization": slug,
         "project": project.slug,
@@ -101,6 +103,8 @@ def make_world(slug: str) -> World:
         "upload": _upload(project, Upload.Purpose.DATASET, Upload.State.WAITING).pk,
         "sent_archive": _upload(project, Upload.Purpose.DATASET, Upload.State.VERIFIED, "digits.zip").pk,
         "sent_model": _upload(project, Upload.Purpose.MODEL, Upload.State.VERIFIED, "digits.tflite").pk,
+        "sent_file": _upload(project, Upload.Purpose.FILE, Upload.State.VERIFIED, "other.json").pk,
+        "file": SpecFile.across_tenants.create(project=project, name="phone.json", upload=kept).pk,
         "dataset": dataset_version.dataset_id,
         "dataset_version": dataset_version.pk,
         "path": PATH,

@@ -9,6 +9,8 @@ from django.utils import timezone
 from apps.analytics.models import Event
 from tests.delivery.rows import make_model, make_version
 
+NOT_MEASURED = {"measured": 0, "mean_absolute_error": None}
+
 
 @pytest.fixture
 def url(project) -> str:
@@ -28,7 +30,7 @@ def test_the_figures_of_a_version(api_of, viewer, url, version, report):
     assert answer.json() == {
         "version": str(version.pk),
         "events": {"assigned": 0, "downloaded": 0, "loaded": 0, "inferred": 3, "feedback": 3, "failed": 0},
-        "feedback": {"count": 3, "correct": 2, "accuracy": 2 / 3},
+        "feedback": {"count": 3, "correct": 2, "accuracy": 2 / 3, **NOT_MEASURED},
         "latency_ms": {"p50": 0.5, "p95": 0.5},
         "installations": 1,
         "confusion_matrix": {"labels": ["1", "7"], "matrix": [[0, 0], [1, 2]]},
@@ -37,7 +39,7 @@ def test_the_figures_of_a_version(api_of, viewer, url, version, report):
 
 def test_a_version_without_events_has_noughts(api_of, viewer, url, version):
     figures = api_of(viewer).get(f"{url}/versions/{version.pk}").json()
-    assert figures["feedback"] == {"count": 0, "correct": 0, "accuracy": None}
+    assert figures["feedback"] == {"count": 0, "correct": 0, "accuracy": None, **NOT_MEASURED}
     assert figures["latency_ms"] == {"p50": None, "p95": None}
     assert (figures["installations"], figures["confusion_matrix"]) == (0, None)
 
@@ -71,12 +73,52 @@ def test_the_overview_of_a_project(api_of, viewer, url, project, version, report
     assert overview["events"]["inferred"] == [0, 0, 0, 1, 0, 0, 0]
     assert overview["events"]["failed"][-1] == 1
     assert overview["installations"] == 3
-    assert overview["feedback"] == {"count": 1, "correct": 0, "accuracy": 0.0}
+    assert overview["feedback"] == {"count": 1, "correct": 0, "accuracy": 0.0, **NOT_MEASURED}
     (row,) = overview["versions"]
-    assert (row["model"], row["number"], row["test_accuracy"]) == ("digits", 1, 0.9361)
+    assert (row["model"], row["number"]) == ("digits", 1)
+    assert row["test_metric"] == {"name": "accuracy", "value": 0.9361}
     assert row["events"]["inferred"] == 1
     (failure,) = overview["failures"]
     assert (failure["stage"], failure["code"], failure["message"]) == ("load", "model_load_failed", "no op")
+
+
+def test_feedback_on_a_regression_is_measured(api_of, viewer, url, project, report):
+    version = make_version(
+        make_model(project, "heights"), compatibility={"ok": True, "metadata": {"task": "regression"}}
+    )
+    version.metrics = {"test": {"rmse": 0.5, "mae": 0.25, "r2": 0.9}}
+    version.save()
+    for label, correct in [("1.5", "1"), ("2, 4", "2, 3"), ("much", "1"), ("1", "1, 2"), ("1e999", "1")]:
+        report(version, "feedback", label=label, correct=correct)
+    measured = {"count": 0, "correct": 0, "accuracy": None, "measured": 2, "mean_absolute_error": 0.5}
+    overview = api_of(viewer).get(url).json()
+    assert overview["feedback"] == measured
+    (row,) = overview["versions"]
+    assert row["test_metric"] == {"name": "mae", "value": 0.25}
+    figures = api_of(viewer).get(f"{url}/versions/{version.pk}").json()
+    assert (figures["feedback"], figures["events"]["feedback"]) == (measured, 5)
+    assert figures["confusion_matrix"] is None
+
+
+def test_labels_that_are_numbers_are_still_labels(api_of, viewer, url, version, report):
+    report(version, "feedback", label="7", correct="1")
+    assert api_of(viewer).get(url).json()["feedback"] == {"count": 1, "correct": 0, "accuracy": 0.0, **NOT_MEASURED}
+
+
+@pytest.mark.parametrize(
+    ("measured", "metric"),
+    [
+        ({"micro_f1": 0.9, "subset_accuracy": 0.5}, {"name": "subset_accuracy", "value": 0.5}),
+        ({"token_f1": 0.9, "accuracy": 0.95, "sequence_accuracy": 0.6}, {"name": "sequence_accuracy", "value": 0.6}),
+        ({"rmse": 0.5}, None),
+        ({}, None),
+    ],
+)
+def test_whole_answers_are_held_against_whole_answers(api_of, viewer, url, version, report, measured, metric):
+    version.metrics = {"test": measured}
+    version.save()
+    report(version, "inferred")
+    assert api_of(viewer).get(url).json()["versions"][0]["test_metric"] == metric
 
 
 def test_older_events_are_not_counted(api_of, viewer, url, project, version, report):

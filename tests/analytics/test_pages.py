@@ -37,12 +37,35 @@ def test_devices_and_server_stand_side_by_side(page_of, viewer, url, version, re
         report(version, "feedback", label="7", correct=correct)
     page = text_of(page_of(viewer).get(url))
     assert "75.00 %" in page
-    assert "3 of 4" in page
-    assert "97.22 %" in page
+    assert "3 of 4 right" in page
+    assert '97.22 %<br><span class="text-secondary">Accuracy</span>' in page
     assert "0.25 / 0.25 ms" in page
     chart = json.loads(page.split('<script id="chart-data" type="application/json">')[1].split("</script>")[0])
     assert len(chart["days"]) == 30
     assert {series["type"]: series["counts"][-1] for series in chart["series"]}["feedback"] == 4
+
+
+def test_regressions_are_shown_by_how_far_they_are_off(page_of, viewer, url, project_url, project, version, report):
+    heights = make_version(
+        make_model(project, "heights"), compatibility={"ok": True, "metadata": {"task": "regression"}}
+    )
+    heights.metrics = {"test": {"rmse": 0.5, "mae": 0.24681}}
+    heights.save()
+    device = str(uuid4())
+    report(heights, "feedback", installation=device, label="1.75", correct="1.6")
+    report(heights, "feedback", installation=device, label="1.6", correct="1.7")
+    page = text_of(page_of(viewer).get(url))
+    assert "Mean error, of 2 judged" in page
+    assert '0.125<br><span class="text-secondary">MAE of 2</span>' in page
+    assert '0.2468<br><span class="text-secondary">MAE</span>' in page
+    row = Installation.objects.for_project(project).get(key=device)
+    assert "“1.75” was 0.15 off “1.6”" in text_of(page_of(viewer).get(f"{project_url}/devices/{row.pk}/"))
+    # Beside another model, errors and shares have no common figure: only what can be right counts above.
+    report(version, "feedback", label="7", correct="7")
+    page = text_of(page_of(viewer).get(url))
+    assert "Right, of 1 judged" in page
+    assert "100.0 %" in page
+    assert "MAE of 2" in page
 
 
 def test_the_newest_failures_say_what_and_where(page_of, viewer, url, version, report):

@@ -9,7 +9,7 @@ pytestmark = pytest.mark.django_db
 
 def test_empty_project_names_the_first_step(owner, project, page_of):
     html = page_of(owner).get("/o/acme/p/reader/").content.decode()
-    assert "Upload labelled images" in html
+    assert "Upload examples" in html
     assert html.count(">Next<") == 1
     assert "No jobs yet" in html
 

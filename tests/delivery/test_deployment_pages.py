@@ -80,7 +80,7 @@ def test_it_offers_what_devices_do_not_get_yet(page_of, developer, url, model, p
     page = text_of(page_of(developer).get(f"{url}new/"))
     assert f'<option value="{second.pk}" selected>' in page
     assert "Digits v2 · medium ·" in page
-    assert "97.2% on the test split" in page
+    assert "Accuracy 97.20 % on the test split" in page
     assert "devices get it now" in page
 
 
@@ -123,7 +123,7 @@ def test_the_page_shows_what_devices_get_have_and_had(page_of, developer, url, p
     publish(access=access, model=model, version=second, note="better")
     device_with(project, published.version)
     page = text_of(page_of(developer).get(f"{url}{published.deployment_id}/"))
-    assert "97.2 % on the test split" in page
+    assert "Accuracy 97.20 % on the test split" in page
     assert "“better”" in page
     assert "Roll back to revision 1? Devices then get Digits v1 again." in page
     assert page.count("data-confirm") == 1
@@ -202,3 +202,16 @@ def test_the_page_costs_the_same_however_long_the_history(
     # the form the versions with their files
     with django_assert_num_queries(12):
         client.get(f"{url}{published.deployment_id}/")
+
+
+@pytest.mark.parametrize(
+    ("measured", "said"),
+    [({"rmse": 0.12345}, "RMSE 0.1235"), ({"token_f1": 0.75, "accuracy": 0.9}, "Token F1 75.00 %")],
+)
+def test_each_task_is_named_by_its_own_figure(page_of, developer, url, access, version, measured, said):
+    version.metrics = {"test": measured}
+    version.save()
+    assert f"{said} on the test split" in page_of(developer).get(f"{url}new/").content.decode()
+    revision = publish(access=access, model=version.model, version=version)
+    text = page_of(developer).get(f"{url}{revision.deployment_id}/").content.decode()
+    assert f"{said} on the test split" in text

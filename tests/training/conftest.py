@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import os
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from django.conf import settings as project_settings
+from django.core.files.base import ContentFile
 from django.utils import timezone
 from PIL import Image
 from sklearn.datasets import load_digits
@@ -20,9 +23,13 @@ from uuid_utils.compat import uuid7
 
 from apps.datasets.models import Dataset, DatasetVersion, Upload
 from apps.jobs.models import Job
+from apps.projects import quotas
 from apps.projects.access import Access, enter_project
+from apps.projects.models import Project
 from apps.projects.storage import storage
+from apps.training.models import SpecFile
 from apps.training.presets import defaults_for
+from apps.training.spec_files import keep_file
 
 EXAMPLES_A_CLASS = 30
 
@@ -117,6 +124,43 @@ def dataset_version(make_dataset_version) -> DatasetVersion:
 def access(developer, project) -> Access:
     """What a developer of the project is granted."""
     return enter_project(developer, id=project.pk)
+
+
+@pytest.fixture
+def make_upload(project):
+    """`make_upload(body, filename=…)` → a verified upload of a file for specs, which counts towards the quota."""
+
+    def make(body: bytes = b"{}", filename: str = "phone.json", **fields) -> Upload:
+        owner_project = fields.pop("project", project)
+        quotas.reserve(owner_project.organization, len(body))
+        pk = uuid7()
+        key = storage().save(f"projects/{owner_project.pk}/uploads/{pk}", ContentFile(body))
+        about = {"purpose": Upload.Purpose.FILE, "state": Upload.State.VERIFIED, **fields}
+        return Upload.across_tenants.create(
+            id=pk,
+            project=owner_project,
+            filename=filename,
+            size=len(body),
+            reserved_bytes=len(body),
+            sha256=hashlib.sha256(body).hexdigest(),
+            storage_key=key,
+            expires_at=timezone.now() + timedelta(days=1),
+            **about,
+        )
+
+    return make
+
+
+@pytest.fixture
+def make_file(access, make_upload):
+    """`make_file("phone.json", body)` → a file that specs can name."""
+
+    def make(name: str, body: bytes = b"{}", project: Project | None = None) -> SpecFile:
+        granted = access if project is None else replace(access, project_or_none=project)
+        upload = make_upload(body, name, project=granted.project)
+        return keep_file(access=granted, upload=upload)
+
+    return make
 
 
 @pytest.fixture

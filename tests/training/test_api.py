@@ -9,6 +9,7 @@ from apps.projects.models import Project
 from apps.training.models import TrainingRun
 from apps.training.services import start_run
 from apps.training.spec_text import to_yaml
+from tests.training.test_pages import PROPOSAL
 
 
 def url(name: str, project: Project, *args: object) -> str:
@@ -141,3 +142,16 @@ def test_stranger_finds_nothing_and_viewer_starts_nothing(
     assert api_of(stranger).post(url("run-list", project), body).status_code == 404
     assert api_of(viewer).post(url("run-list", project), body).status_code == 403
     assert api_of(viewer).get(url("run", project, run.pk)).status_code == 200
+
+
+def test_run_without_students_is_started_and_tells_what_was_found(api_of, developer, project, body, small_spec):
+    small_spec["students"], small_spec["budget"] = [], {"max_bytes": 9000}
+    api = api_of(developer)
+    answer = api.post(url("run-list", project), {**body, "spec": small_spec})
+    assert answer.status_code == 201
+    run = answer.json()
+    assert (run["proposal"], run["found_yaml"], run["files"]) == (None, "", [])
+    TrainingRun.across_tenants.update(proposal=PROPOSAL, found_yaml="students: [{id: found}]")
+    run = api.get(url("run", project, run["id"])).json()
+    assert run["proposal"] == PROPOSAL
+    assert run["found_yaml"] == "students: [{id: found}]"

@@ -6,6 +6,7 @@ import hashlib
 import json
 
 import pytest
+import yaml
 from django.core.files.base import ContentFile
 from django.db import transaction
 
@@ -181,3 +182,67 @@ def test_result_is_small(run, folder, result):
     with transaction.atomic():
         said = handler.accept(run.job, result, handler.store(run.job, folder, result))
     assert len(json.dumps(said)) < 1000
+
+
+class TestProposals:
+    """What a spec without students leaves beside its models: taken over once, and only as the engine writes it."""
+
+    @pytest.fixture
+    def run(self, access, dataset_version, small_spec):
+        small_spec["students"], small_spec["budget"] = [], {"max_bytes": 9000}
+        run = start_run(access=access, dataset_version=dataset_version, spec=small_spec, model_name="Digits")
+        run.job.fencing_token = 2
+        run.job.save()
+        return run
+
+    @pytest.fixture
+    def proposed(self, run, folder, small_spec) -> dict:
+        row = {
+            **{"id": "bits", "model_type": "projection", "params": {"bits": 8}, "origin": "family"},
+            **{"estimated_bytes": 8000, "bytes": 8100, "estimated_latency_ms": None, "latency_ms": None},
+            **{"accuracy": 0.75, "is_chosen": True},
+        }
+        found = {"spec": "spec.yaml", "students": ["bits"], "metric": "accuracy", "candidates": [row]}
+        (folder.out / "proposal.json").write_text(json.dumps(found))
+        students = [{"id": "bits", "model_type": "projection", "params": {"bits": 8}}]
+        (folder.out / "spec.yaml").write_text(yaml.safe_dump({**small_spec, "students": students}))
+        return found
+
+    def test_run_keeps_what_was_considered_and_the_spec_that_was_found(self, run, folder, result, proposed):
+        with transaction.atomic():
+            handler.accept(run.job, result, handler.store(run.job, folder, result))
+        run.refresh_from_db()
+        [candidate] = run.proposal["candidates"]
+        assert (run.proposal["metric"], candidate["score"], candidate["bytes"]) == ("accuracy", 0.75, 8100)
+        assert yaml.safe_load(run.found_yaml)["students"][0]["id"] == "bits"
+        assert (
+            "{id: bits, model_type: projection, params: {bits: 8}}" in run.found_yaml
+        )  # on one line, as a person writes it
+
+    def test_spec_that_says_its_students_keeps_nothing_of_the_kind(self, run, folder, result, proposed, small_spec):
+        run.spec["students"] = [{"id": "bits", "model_type": "projection"}]
+        run.save()
+        assert handler.store(run.job, folder, result).found is None
+
+    @pytest.mark.parametrize("name", ["spec.yaml", "proposal.json"])
+    def test_link_out_of_the_output_is_not_followed(self, run, folder, result, proposed, name):
+        secret = folder.root.parent / "secret"
+        (folder.out / name).rename(secret)
+        (folder.out / name).symlink_to(secret)
+        with pytest.raises(ValueError, match="as the engine writes it"):
+            handler.store(run.job, folder, result)
+        assert not exists(run.job, 2, "bits/model.tflite")
+
+    @pytest.mark.parametrize(
+        "change", [{"bytes": "many"}, {"accuracy": None}, {"origin": "elsewhere"}, {"params": []}, {"id": "x" * 65}]
+    )
+    def test_candidate_of_another_shape_is_not_kept(self, run, folder, result, proposed, change):
+        proposed["candidates"][0].update(change)
+        (folder.out / "proposal.json").write_text(json.dumps(proposed))
+        with pytest.raises(ValueError, match="validation error"):
+            handler.store(run.job, folder, result)
+
+    def test_spec_without_students_is_not_kept(self, run, folder, result, proposed, small_spec):
+        (folder.out / "spec.yaml").write_text(yaml.safe_dump(small_spec))
+        with pytest.raises(ValueError, match="without students"):
+            handler.store(run.job, folder, result)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from django.urls import reverse
@@ -185,8 +186,8 @@ def test_run_page_shows_state_spec_and_what_came_out(
     run.job.save()
     page = page_of(viewer)
     page.get(url("run", run.pk))
-    # session, user, project, role, run, its models with versions, artifacts, log
-    with django_assert_num_queries(8):
+    # session, user, project, role, run, its models with versions, artifacts, files, log
+    with django_assert_num_queries(9):
         text = page.get(url("run", run.pk)).content.decode()
     for said in ("90.00 %", "1,234", "0.250 ms", "best student", "Succeeded", "experiment_name: digits"):
         assert said in text
@@ -253,3 +254,91 @@ def test_stranger_finds_nothing_and_viewer_starts_nothing(page_of, stranger, vie
     assert page_of(viewer).get(url("run-create")).status_code == 403
     assert page_of(viewer).post(url("run-create"), fields).status_code == 403
     assert page_of(viewer).post(url("run-spec"), {}).status_code == 403
+
+
+PROPOSAL: dict[str, Any] = {
+    "metric": "accuracy",
+    "candidates": [
+        {
+            **{"id": "projection-search", "model_type": "projection", "params": {}, "origin": "search"},
+            **{"estimated_bytes": 8000, "bytes": 8192, "estimated_latency_ms": 0.0312, "latency_ms": 0.03},
+            **{"score": 0.875, "is_chosen": True},
+        },
+        {
+            **{"id": "cnn-average", "model_type": "cnn", "params": {}, "origin": "family"},
+            **{"estimated_bytes": 8900, "bytes": 8990, "estimated_latency_ms": None, "latency_ms": None},
+            **{"score": 0.5, "is_chosen": False},
+        },
+    ],
+}
+
+
+class TestFoundStudents:
+    @pytest.fixture
+    def run(self, access, dataset_version, small_spec) -> TrainingRun:
+        small_spec["students"], small_spec["budget"] = [], {"max_bytes": 9000}
+        return start_run(access=access, dataset_version=dataset_version, spec=small_spec, model_name="Digits")
+
+    @pytest.fixture
+    def found(self, run) -> TrainingRun:
+        run.proposal, run.found_yaml = PROPOSAL, run.spec_yaml.replace("students: []", "students: [{id: found}]")
+        run.save()
+        run.job.state = "succeeded"
+        run.job.save()
+        return run
+
+    def test_page_says_what_the_run_is_going_to_do(self, page_of, viewer, run):
+        text = page_of(viewer).get(url("run", run.pk)).content.decode()
+        assert "the run looks for some that keep the budget" in text
+        assert "What was considered" not in text
+
+    def test_page_shows_what_was_considered_in_as_many_queries(
+        self, page_of, viewer, developer, found, django_assert_num_queries
+    ):
+        page = page_of(viewer)
+        page.get(url("run", found.pk))
+        # session, user, project, role, run, its models, files, log: no versions, so no artifacts
+        with django_assert_num_queries(8):
+            text = page.get(url("run", found.pk)).content.decode()
+        for said in ("projection-search", "87.50 %", "8.0 KB", "0.030 ms", "0.031 ms", "cnn-average", "Family"):
+            assert said in text
+        assert text.count("bg-green-lt") == 2  # chosen, and the state
+        assert "the run looks for some" not in text
+        assert "Edit and train again" not in text
+        assert "&amp;spec=found" in page_of(developer).get(url("run", found.pk)).content.decode()
+
+    def test_page_without_a_limit_on_time_has_no_column_for_it(self, page_of, viewer, found):
+        without = {"estimated_latency_ms": None, "latency_ms": None}
+        found.proposal = {**PROPOSAL, "candidates": [{**row, **without} for row in PROPOSAL["candidates"]]}
+        found.save()
+        text = page_of(viewer).get(url("run", found.pk)).content.decode()
+        assert "projection-search" in text
+        assert 'data-label="Inference"' not in text
+
+    def test_what_was_found_is_a_file_and_a_start(self, page_of, developer, found):
+        page = page_of(developer)
+        answer = page.get(url("run-spec-file", found.pk))
+        assert answer.content.decode() == found.found_yaml
+        assert answer["Content-Disposition"] == 'attachment; filename="digits.yaml"'
+        form = page.get(url("run-create"), {"run": found.pk, "spec": "found"}).context["form"]
+        assert form.initial["spec"] == found.found_yaml
+        assert page.get(url("run-create"), {"run": found.pk}).context["form"].initial["spec"] == found.spec_yaml
+
+    def test_spec_of_any_other_run_is_a_file_too(self, page_of, viewer, run):
+        assert page_of(viewer).get(url("run-spec-file", run.pk)).content.decode() == run.spec_yaml
+
+    def test_form_starts_such_a_run(self, page_of, developer, fields, small_spec):
+        small_spec["students"], small_spec["budget"] = [], {"max_bytes": 9000}
+        done = page_of(developer).post(url("run-create"), {**fields, "spec": to_yaml(small_spec)}, follow=True)
+        assert "is in the queue" in done.content.decode()
+        assert TrainingRun.across_tenants.get().looks_for_students
+
+
+def test_form_offers_the_files_that_may_stand_in_a_field(page_of, developer, dataset_version, make_file):
+    make_file("phone.json")
+    make_file("weights.h5")
+    text = page_of(developer).get(url("run-create")).content.decode()
+    assert 'name="budget.device_profile"' in text
+    assert 'list="files-device_profile"' in text
+    assert '<datalist id="files-device_profile"><option value="files/phone.json"></option></datalist>' in text
+    assert '<datalist id="files-path"><option value="files/weights.h5"></option></datalist>' in text

@@ -125,3 +125,23 @@ def test_every_model_type_can_be_chosen(version, controls, name):
 )
 def test_action_that_fits_nothing_changes_nothing(version, controls, action):
     assert yaml.safe_load(from_form(controls, action, version).yaml) == defaults_for(version)
+
+
+def test_a_limit_is_enough_where_there_are_no_students(version, controls):
+    without = {name: value for name, value in controls.items() if not name.startswith("students[")}
+    edited = from_form(without, "", version)
+    assert [problem["field"] for problem in edited.problems] == ["students"]
+    assert "or a budget with max_bytes or max_latency_ms" in edited.problems[0]["message"]
+    edited = from_form({**without, "budget.max_bytes": "9000"}, "", version)
+    assert edited.problems == []
+    data = yaml.safe_load(edited.yaml)
+    assert (data["students"], data["budget"]) == ([], {"max_bytes": 9000})
+
+
+def test_students_give_way_to_a_budget(version, controls):
+    edited = from_form(controls, "find-students", version)
+    data = yaml.safe_load(edited.yaml)
+    assert (data["students"], data["budget"], edited.problems) == ([], {"max_bytes": 20_000}, [])
+    assert edited.form.students == []
+    limited = from_form({**controls, "budget.max_latency_ms": "2.5"}, "find-students", version)
+    assert yaml.safe_load(limited.yaml)["budget"] == {"max_latency_ms": 2.5}

@@ -114,6 +114,12 @@ def percent(share: float | str | None, digits: int = 1) -> str:
 
 
 @register.filter
+def number(value: float | str | None) -> str:
+    """A measured number with four digits that count: 0.123456 → "0.1235"; None, and what was not found, → "–"."""
+    return "–" if value is None or value == "" else f"{float(value):,.4g}"
+
+
+@register.filter
 def size(count: int | str | None) -> str:
     """Bytes for people, in steps of 1,024: 50123 → "48.9 KB"; None, and what a template could not find, → "–"."""
     if count is None or count == "":

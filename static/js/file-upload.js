@@ -1,4 +1,5 @@
-// Sends a .tflite file, then posts the form with the upload's id: the server makes the version.
+// Sends a file, then posts the form with the upload's id: the server makes of it what the page is about.
+// The form says in data attributes what it is for (purpose), which suffixes it may have, and how large it may be.
 import { Refused, inWords, uploadFile } from "./upload.js";
 
 const form = document.querySelector("#upload-form");
@@ -8,6 +9,8 @@ const sending = form.querySelector("#sending");
 const bar = form.querySelector("#sent");
 const text = form.querySelector("#sent-text");
 const send = form.querySelector("button[type=submit]");
+const suffixes = form.dataset.suffixes.split(" ");
+const accepted = suffixes.join(" or ");
 let isSending = false;
 
 function refuse(message) {
@@ -20,8 +23,8 @@ function refuse(message) {
 /** What can be said without asking the server; "" if nothing. */
 function problemWith(file) {
   const most = Number(form.dataset.maxBytes);
-  if (!file) return "Choose a .tflite file first.";
-  if (!file.name.toLowerCase().endsWith(".tflite")) return `Choose a .tflite file. This is ${file.name}.`;
+  if (!file) return `Choose a ${accepted} file first.`;
+  if (!suffixes.some((suffix) => file.name.toLowerCase().endsWith(suffix))) return `Choose a ${accepted} file. This is ${file.name}.`;
   if (file.size === 0) return "This file is empty.";
   return file.size > most ? `An upload has at most ${inWords(most)}. This file has ${inWords(file.size)}.` : "";
 }
@@ -42,6 +45,7 @@ input.addEventListener("change", () => refuse(input.files[0] ? problemWith(input
 form.addEventListener("submit", async (event) => {
   event.preventDefault();
   const file = input.files[0];
+  if (!file && form.dataset.isSent) return form.submit(); // Only something else was wrong: the bytes are there.
   const problem = problemWith(file);
   refuse(problem);
   if (problem) return;
@@ -51,7 +55,7 @@ form.addEventListener("submit", async (event) => {
     text.textContent = sent === total ? "Verifying what arrived …" : `${inWords(sent)} of ${inWords(total)}`;
   };
   try {
-    const upload = await uploadFile({ uploads: form.dataset.uploads, purpose: "model", file, onProgress });
+    const upload = await uploadFile({ uploads: form.dataset.uploads, purpose: form.dataset.purpose, file, onProgress });
     form.elements.upload.value = upload.id;
     isSending = false;
     form.submit();
