@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from apps.jobs.models import Job
+from apps.jobs.restarting import can_be_resumed
 
 OURS = (
     "Your input is not the cause. Start it again; if it fails again, send this job's id to whoever runs this platform."
@@ -20,4 +21,6 @@ ADVICE = {
 
 def advice_on(job: Job) -> str:
     """A sentence; empty where the error's own message says all there is to say."""
+    if can_be_resumed(job):
+        return "What it had done by then is saved: resume it, and it goes on from there."
     return ADVICE.get(job.error_code, "")

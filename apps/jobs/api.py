@@ -12,6 +12,7 @@ from rest_framework.response import Response
 from apps.accounts.models import Role
 from apps.errors import Refused
 from apps.jobs.models import Job, JobEvent
+from apps.jobs.restarting import resume_job, retry_job
 from apps.jobs.serializers import EventsOut, JobDetailOut, JobOut
 from apps.jobs.services import cancel_job
 from apps.projects.access import ProjectAPIView
@@ -74,6 +75,26 @@ class JobCancel(ProjectAPIView):
         """Cancel the job. A waiting one ends at once; a running one within seconds: look at its `state`."""
         found = cancel_job(access=self.access, job=self.access.get(Job, job))
         return Response(JobDetailOut(found).data)
+
+
+class JobResume(ProjectAPIView):
+    needs = {"POST": Role.DEVELOPER}
+    scopes = {"POST": Scope.TRAINING}
+
+    @extend_schema(operation_id="jobs_resume", request=None, responses=JobDetailOut)
+    def post(self, request: Request, project: UUID, job: UUID) -> Response:
+        """Queue a training job that was stopped or failed: it goes on from what it had saved (`can_be_resumed`)."""
+        return Response(JobDetailOut(resume_job(access=self.access, job=self.access.get(Job, job))).data)
+
+
+class JobRetry(ProjectAPIView):
+    needs = {"POST": Role.DEVELOPER}
+    scopes = {"POST": Scope.TRAINING}
+
+    @extend_schema(operation_id="jobs_retry", request=None, responses=JobDetailOut)
+    def post(self, request: Request, project: UUID, job: UUID) -> Response:
+        """Queue a training job that was stopped or failed again, from the beginning."""
+        return Response(JobDetailOut(retry_job(access=self.access, job=self.access.get(Job, job))).data)
 
 
 def _with_person(jobs: Any) -> Any:

@@ -7,4 +7,6 @@ urlpatterns = [
     path("jobs/<uuid:job>", api.JobDetail.as_view(), name="api-job"),
     path("jobs/<uuid:job>/events", api.JobEvents.as_view(), name="api-job-events"),
     path("jobs/<uuid:job>/cancel", api.JobCancel.as_view(), name="api-job-cancel"),
+    path("jobs/<uuid:job>/resume", api.JobResume.as_view(), name="api-job-resume"),
+    path("jobs/<uuid:job>/retry", api.JobRetry.as_view(), name="api-job-retry"),
 ]

@@ -79,11 +79,16 @@ LinkOf = Callable[[Job, Access], Link | None]
 
 _handlers: dict[str, JobHandler] = {}
 _links: dict[str, LinkOf] = {}
+_keeping: set[str] = set()
 
 
-def register(kind: Job.Kind, handler: JobHandler, *, link: LinkOf | None = None) -> None:
-    """Say who handles jobs of `kind`, and, with `link`, which page the job's page leads on to."""
+def register(kind: Job.Kind, handler: JobHandler, *, link: LinkOf | None = None, keeps_work: bool = False) -> None:
+    """Say who handles jobs of `kind`, and, with `link`, which page the job's page leads on to.
+
+    `keeps_work`: its child goes on from what it left in `work`, and a job that ended badly can be run again.
+    """
     _handlers[kind] = handler
+    (_keeping.add if keeps_work else _keeping.discard)(kind)
     if link is not None:
         _links[kind] = link
 
@@ -94,6 +99,11 @@ def handler_of(job: Job) -> JobHandler:
     except KeyError:
         known = ", ".join(sorted(_handlers)) or "none"
         raise LookupError(f"No handler is registered for jobs of the kind {job.kind!r}. Registered: {known}.") from None
+
+
+def keeps_work(job: Job) -> bool:
+    """Whether a job of this kind can go on from the `work` folder that it left."""
+    return job.kind in _keeping
 
 
 def link_of(job: Job, access: Access) -> Link | None:

@@ -82,6 +82,10 @@ class Job(TenantOwned):
         null=True, blank=True, help_text="An estimate; null while there is none."
     )
     last_sequence = models.PositiveIntegerField(default=0, help_text="Of the newest JobEvent.")
+    saved_work = models.CharField(
+        max_length=300, blank=True, help_text="Storage key of what it had done when it was stopped; empty: nothing."
+    )
+    saved_work_bytes = models.PositiveBigIntegerField(default=0)
     result = models.JSONField(null=True, blank=True)
     error_code = models.CharField(max_length=60, blank=True)
     error_message = models.TextField(blank=True)

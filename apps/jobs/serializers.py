@@ -9,6 +9,7 @@ from rest_framework import serializers
 
 from apps.errors import Detail
 from apps.jobs.models import Job, JobEvent
+from apps.jobs.restarting import can_be_resumed
 
 
 class JobError(TypedDict):
@@ -21,6 +22,9 @@ class JobOut(serializers.ModelSerializer[Job]):
     created_by = serializers.SlugRelatedField[Job](slug_field="email", read_only=True, allow_null=True)
     api_key = serializers.UUIDField(source="api_key_id", read_only=True, allow_null=True)
     is_over = serializers.BooleanField(read_only=True)
+    can_be_resumed = serializers.SerializerMethodField(
+        help_text="Whether it was stopped or failed and has saved what it had done."
+    )
     error = serializers.SerializerMethodField(help_text="Why it failed or was cancelled, else null.")
 
     class Meta:
@@ -44,8 +48,12 @@ class JobOut(serializers.ModelSerializer[Job]):
             "finished_at",
             "cancel_requested_at",
             "last_sequence",
+            "can_be_resumed",
             "error",
         ]
+
+    def get_can_be_resumed(self, job: Job) -> bool:
+        return can_be_resumed(job)
 
     @extend_schema_field(JobError | None)  # type: ignore[arg-type]
     def get_error(self, job: Job) -> JobError | None:

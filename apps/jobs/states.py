@@ -14,8 +14,9 @@ NEXT: dict[Job.State, frozenset[Job.State]] = {
     S.QUEUED: frozenset({S.RUNNING, S.FAILED, S.CANCELLED}),
     S.RUNNING: frozenset({S.QUEUED, S.SUCCEEDED, S.FAILED, S.CANCELLED}),
     S.SUCCEEDED: frozenset(),
-    S.FAILED: frozenset(),
-    S.CANCELLED: frozenset(),
+    # Started again by a person: see apps.jobs.restarting.
+    S.FAILED: frozenset({S.QUEUED}),
+    S.CANCELLED: frozenset({S.QUEUED}),
 }
 
 
@@ -41,7 +42,7 @@ def move(job: Job, to: Job.State, **about: Any) -> None:
     """
     now = timezone.now()
     if to not in NEXT[Job.State(job.state)]:
-        accepted = ", ".join(sorted(NEXT[Job.State(job.state)])) or "nothing, it is over"
+        accepted = ", ".join(sorted(NEXT[Job.State(job.state)])) or "nothing"
         raise IllegalTransition(f"Job {job.pk} is {job.state} and can't become {to}. May follow: {accepted}.")
     job.state = to
     if to == S.RUNNING:

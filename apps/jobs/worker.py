@@ -10,15 +10,17 @@ from uuid import UUID
 from django.db import InterfaceError, OperationalError, transaction
 
 from apps.errors import Refused
-from apps.jobs import endings, folders, leases, shutdown
+from apps.jobs import endings, folders, leases, saved_work, shutdown
 from apps.jobs.database import renew_connection
 from apps.jobs.endings import Fault
-from apps.jobs.handlers import JobHandler, handler_of
+from apps.jobs.handlers import Folder, JobHandler, handler_of
 from apps.jobs.leases import Heartbeat, Lease, LeaseLost
 from apps.jobs.models import Job
 from apps.jobs.queue import enqueue
+from apps.jobs.saved_work import SavedWork
 from apps.jobs.states import move
 from apps.jobs.supervise import Done, Outcome, Refusal, Stop, supervise
+from apps.projects.storage import storage
 
 logger = logging.getLogger(__name__)
 
@@ -37,8 +39,8 @@ def run_job(job_id: str) -> None:
             return
         job, lease = taken
         try:
-            outcome = _attempt(job, lease)
-            _end(lease, outcome)
+            outcome, saved = _attempt(job, lease)
+            _end(lease, outcome, saved)
         except LeaseLost as error:
             logger.warning("%s", error)
             return
@@ -46,26 +48,40 @@ def run_job(job_id: str) -> None:
             folders.remove_folder(lease.job_id)
 
 
-def _attempt(job: Job, lease: Lease) -> Outcome | None:
-    """Run one attempt. Returns how it ended, or None where the job has been ended as succeeded already."""
+def _attempt(job: Job, lease: Lease) -> tuple[Outcome | None, SavedWork | None]:
+    """Run one attempt. Returns how it ended, None where the job is ended as succeeded already; and what was saved."""
     try:
         handler = handler_of(job)
         folder = folders.make_folder(lease)
         with Heartbeat(lease):
+            saved_work.restore(job, folder)
             arguments = handler.prepare(job, folder)
         outcome = supervise(lease, arguments, folder, time_limit_s=job.time_limit_s, is_stopping=shutdown.is_coming)
         if not isinstance(outcome, Done):
-            return outcome
+            return outcome, _saved(lease, job, folder, outcome)
         with Heartbeat(lease):
             stored = handler.store(job, folder, outcome.result)
-            return _take_over(lease, handler, outcome.result, stored)
+            end = _take_over(lease, handler, outcome.result, stored)
+        return end, None if end is None else _saved(lease, job, folder, end)
     except LeaseLost:
         raise
     except Refused as refused:
-        return Refusal(refused.code, refused.message, refused.details)
+        return Refusal(refused.code, refused.message, refused.details), None
     except Exception:
         logger.exception("Job %s failed in the worker.", lease.job_id)
-        return Fault("internal_error", "Something broke on our side while this job ran. It has been logged.")
+        return Fault("internal_error", "Something broke on our side while this job ran. It has been logged."), None
+
+
+def _saved(lease: Lease, job: Job, folder: Folder, outcome: Outcome) -> SavedWork | None:
+    """What the child has done so far, kept where going on may end better than what it was stopped by."""
+    if outcome is Stop.LEASE_LOST or (isinstance(outcome, Refusal) and outcome.code != "time_limit"):
+        return None
+    try:
+        with Heartbeat(lease):
+            return saved_work.save(lease, job, folder)
+    except Exception:
+        logger.exception("What job %s has done so far could not be saved.", lease.job_id)
+        return None
 
 
 class _Cancelled(Exception):  # noqa: N818
@@ -105,6 +121,7 @@ def _accept(lease: Lease, handler: JobHandler, result: dict[str, Any], stored: A
     if job.cancel_requested_at is not None:
         raise _Cancelled
     job.result = handler.accept(job, result, stored)
+    saved_work.forget(job)
     move(job, Job.State.SUCCEEDED)
 
 
@@ -121,8 +138,17 @@ def _discard(lease: Lease, handler: JobHandler, stored: Any) -> None:
         logger.exception("What job %s had stored could not be deleted.", lease.job_id)
 
 
-def _end(lease: Lease, outcome: Outcome | None) -> None:
+def _end(lease: Lease, outcome: Outcome | None, saved: SavedWork | None) -> None:
     """Write the attempt's end. Raises LeaseLost where it is not ours to write any more."""
+    try:
+        _write_end(lease, outcome, saved)
+    except BaseException:
+        if saved is not None:
+            storage().discard(saved.key)
+        raise
+
+
+def _write_end(lease: Lease, outcome: Outcome | None, saved: SavedWork | None) -> None:
     if outcome is None:
         return
     if outcome is Stop.LEASE_LOST:
@@ -130,6 +156,7 @@ def _end(lease: Lease, outcome: Outcome | None) -> None:
     renew_connection()
     with transaction.atomic():
         job = leases.held(lease)
+        saved_work.note(job, saved)
         match outcome:
             case Stop.CANCELLED:
                 endings.end_cancelled(job)

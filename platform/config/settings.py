@@ -236,6 +236,9 @@ else:
 JOB_WORKERS = env.int("JOB_WORKERS", default=2)
 JOB_LEASE_S = env.int("JOB_LEASE_S", default=30)
 JOB_MAX_SECONDS = env.int("JOB_MAX_SECONDS", default=6 * 3600)
+# Of a job that was stopped, so that it can be resumed: at most so much, for so long.
+JOB_SAVED_WORK_BYTES = env.int("JOB_SAVED_WORK_MB", default=2048) * 1024 * 1024
+JOB_SAVED_WORK_DAYS = env.int("JOB_SAVED_WORK_DAYS", default=14)
 # retry > timeout > the job's own limit: the queue never gives a running job to a second worker by itself.
 Q_CLUSTER = {
     "name": "bantam",

@@ -16,8 +16,8 @@ class LossWeights(Declared):
     student: float = Field(
         default=1.0, ge=0, le=1000, title="Student (λ₃)", description="Weight of each student's error on the labels."
     )
-    # benchmarks/trainer_effect.py, five paired seeds: 1.0 gave the smallest text student 0.40 points (0.14 to 0.66), and
-    # three others between 0.02 and 0.09 more than no trainer; 0.1 gave all four between 0.04 and 0.11.
+    # benchmarks/trainer_effect.py, five paired seeds: 1.0 gave the smallest text student 0.40 points (0.14 to 0.66)
+    # more than no trainer, and three others between 0.02 and 0.09; 0.1 gave all four between 0.04 and 0.11.
     cross: float = Field(
         default=1.0,
         ge=0,

@@ -109,9 +109,10 @@ class TestStates:
                 move(job, to)
             assert job.state == state
 
-    def test_what_is_over_stays_over(self):
-        for state in (Job.State.SUCCEEDED, Job.State.FAILED, Job.State.CANCELLED):
-            assert NEXT[state] == frozenset()
+    def test_what_is_over_stays_over_unless_a_person_starts_it_again(self):
+        assert NEXT[Job.State.SUCCEEDED] == frozenset()
+        for state in (Job.State.FAILED, Job.State.CANCELLED):
+            assert NEXT[state] == {Job.State.QUEUED}
 
 
 class TestEvents:
