@@ -103,14 +103,16 @@ def joint_of(data: Any, folder: Path | None = None, **hyperparameters: Any) -> A
     from ml.training.networks import build_networks
     from ml.training.objectives import objective_for
 
-    frozen: dict[str, Any] = {"load_checkpoint": "trainer.zip", "freeze_model_from_checkpoint": True} if folder else {}
+    frozen = {"load_checkpoint": "trainer.zip", "freeze_model_from_checkpoint": True} if folder else {}
+    trainer: dict[str, Any] = {"id": "trainer", "model_type": "feed_forward", "params": {"units": [8]}, **frozen}
+    hyper: dict[str, Any] = {"batch_size": 10, "learning_rate": 0.01, **hyperparameters}
     spec = TrainingSpec.parse(
         {
             "experiment_name": "fixed",
             "task": {"num_classes": 3},
             "features": [{"shape": [6, 6, 1]}],
-            "hyperparameters": {"batch_size": 10, "learning_rate": 0.01, **hyperparameters},
-            "trainer": {"id": "trainer", "model_type": "feed_forward", "params": {"units": [8]}, **frozen},
+            "hyperparameters": hyper,
+            "trainer": trainer,
             "students": [{"id": "student", "model_type": "projection", "params": {"projections": 7, "bits": 3}}],
         }
     )
