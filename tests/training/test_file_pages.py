@@ -4,6 +4,7 @@ import pytest
 from django.urls import reverse
 
 from apps.training.models import SpecFile
+from tests.models.downloads import downloaded
 
 pytestmark = pytest.mark.usefixtures("project")
 
@@ -61,9 +62,10 @@ def test_refusals_stand_beside_their_fields(page_of, developer, make_upload, mak
 
 def test_download_gives_the_bytes_under_the_files_name(page_of, viewer, make_file):
     page = page_of(viewer)
-    answer = page.get(page.get(url("file", make_file("phone.json", b'{"a": 1}').pk))["Location"])
-    assert b"".join(answer) == b'{"a": 1}'
-    assert 'filename="phone.json"' in answer["Content-Disposition"]
+    answer = page.get(url("file", make_file("phone.json", b'{"a": 1}').pk))
+    content, disposition = downloaded(page, answer["Location"])
+    assert content == b'{"a": 1}'
+    assert 'filename="phone.json"' in disposition
 
 
 def test_file_is_deleted_or_says_why_not(page_of, developer, make_file, access, dataset_version, small_spec):

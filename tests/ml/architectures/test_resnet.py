@@ -33,7 +33,7 @@ def test_a_narrow_one_learns_and_gives_the_same_in_litert(tensorflow, channels):
 
 
 def test_a_large_one_learns_and_gives_the_same_in_litert(tensorflow):
-    model = learns_and_gives_the_same_in_litert("resnet", {"depth": 50}, 32)
+    model = learns_and_gives_the_same_in_litert("resnet", {"depth": 50}, 32, steps=6)
     shortcuts = [name for name in layers_with_weights(model, "Conv2D") if name.endswith("_0_conv")]
     assert len(layers_with_weights(model, "Conv2D", "Dense")) - len(shortcuts) == 50
 
