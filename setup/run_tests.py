@@ -23,10 +23,12 @@ PACKAGES = {"browser": "chromium", "sandbox": "bubblewrap"}
 PYTEST = [sys.executable, "-m", "pytest", "-n", "2", "--dist", "loadfile"]
 EMBEDDED = ["-m", "not services"]
 # What has nothing to do with where the platform keeps its rows and files is run once: the engine by itself, the device
-# client, these commands. A real training run through the worker (tests/training) is part of both. A browser meets the
-# services where they differ for it: the storage is another origin, and what is live comes by way of Redis.
+# client, these commands. A real training run through the worker (tests/training) is part of both, and one that is
+# resumed from the storage; other real runs are not. A browser meets the services where they differ for it: the storage
+# is another origin, and what is live comes by way of Redis.
 ON_SERVICES = ["-m", "(not browser or services) and not sandbox"]
 ON_SERVICES += ["--ignore=tests/ml", "--ignore=tests/setup", "--ignore=tests/device_client"]
+ON_SERVICES += [f"--ignore=tests/training/test_end_to_end_{name}.py" for name in ("files", "tokens")]
 
 
 def required(environment: Mapping[str, str]) -> set[str]:

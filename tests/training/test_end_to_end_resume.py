@@ -19,7 +19,7 @@ from apps.training.services import start_run
 
 pytestmark = pytest.mark.engine
 # Some seconds, so that there is time to cancel.
-STEPS = 5000
+STEPS = 3000
 
 
 def test_a_cancelled_run_goes_on_from_its_checkpoint(
