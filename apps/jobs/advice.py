@@ -15,6 +15,7 @@ ADVICE = {
     "worker_lost": OURS,
     "attempts_exhausted": OURS,
     "cancelled": "Nothing was kept. Start it again when you like.",
+    "sandbox_unavailable": "Whoever runs this platform has to do it. Nothing is wrong with your input.",
     "quota_exceeded": "Delete what you no longer need, or ask whoever runs this platform for more room.",
 }
 

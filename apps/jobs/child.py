@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -17,8 +17,11 @@ from typing import Self
 from django.conf import settings
 
 from apps.jobs.handlers import Folder
+from apps.jobs.sandbox.cgroup import Group
+from apps.jobs.sandbox.limits import Limits
+from apps.jobs.sandbox.plan import Method, launch
+from apps.jobs.sandbox.usage import tree
 
-LAUNCHER = Path(__file__).with_name("launcher.py")
 # Where `python -m ml` finds the engine.
 ENGINE_PATH: Path = settings.BASE_DIR / "platform"
 # What the child may know of the worker's environment: where programs and libraries are, never an address or a secret.
@@ -29,10 +32,9 @@ MAX_LINE = 256 * 1024
 
 
 def command(arguments: Sequence[str]) -> list[str]:
-    """The whole command line of the child; `arguments` are those of `python -m ml`."""
+    """The engine's command line; `arguments` are those of `python -m ml`."""
     # -P: a file that came with the data into the working folder must not be importable.
-    engine = [sys.executable, "-P", "-m", "ml", *arguments, "--events"]
-    return [sys.executable, "-I", "-S", str(LAUNCHER), str(os.getpid()), *engine]
+    return [sys.executable, "-P", "-m", "ml", *arguments, "--events"]
 
 
 def environment(folder: Folder) -> dict[str, str]:
@@ -73,16 +75,36 @@ class Lines:
 class Child:
     """A running child. As a context it leaves nothing behind: the whole process group is killed at the end."""
 
-    def __init__(self, arguments: Sequence[str], folder: Folder) -> None:
-        self._process = subprocess.Popen(
-            command(arguments),
-            cwd=folder.work,
-            env=environment(folder),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-        )
+    def __init__(
+        self, arguments: Sequence[str], folder: Folder, *, method: Method, limits: Limits, group: Group | None
+    ) -> None:
+        """`method` confines the child, `group` is the control group that it joins."""
+        self._guards = method.guards
+        with ExitStack() as opened:
+            started = launch(
+                method,
+                command(arguments),
+                folder,
+                engine=ENGINE_PATH,
+                environment=environment(folder),
+                limits=limits,
+                opened=opened,
+                cgroup=group.procs if group is not None else None,
+            )
+            with os.fdopen(started.plan_to, "wb") as pipe:
+                self._process = subprocess.Popen(
+                    started.command,
+                    pass_fds=started.descriptors,
+                    cwd=folder.work,
+                    env=environment(folder),
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE,
+                    start_new_session=True,
+                )
+                with suppress(BrokenPipeError):  # it ended at once; its exit status says the rest
+                    pipe.write(started.plan)
+                    pipe.flush()
         self._allowance = BYTES_A_BEAT
         self._selector = selectors.DefaultSelector()
         assert self._process.stdout is not None
@@ -143,8 +165,16 @@ class Child:
         return not self._pipes
 
     def terminate(self) -> None:
-        """Ask the child's whole group to end."""
-        self._signal(signal.SIGTERM)
+        """Ask the child and all that it started to end; what stands guard over them has to see them out."""
+        if self._guards == 0:
+            self._signal(signal.SIGTERM)
+            return
+        behind = [process.pid for process in tree(self.pid) if process.depth >= self._guards]
+        for pid in behind:
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGTERM)
+        if not behind:
+            self.kill()  # it has not begun: there is nothing to save
 
     def kill(self) -> None:
         self._signal(signal.SIGKILL)
@@ -152,7 +182,9 @@ class Child:
     def exit_status(self) -> int:
         """End whatever is left of the child's group; return its exit status, or -n where signal n ended it."""
         self.kill()
-        return self._process.wait()
+        status = self._process.wait()
+        # A guard that can't end by a signal itself says it as a shell does; 143 is also the engine's own way to say it.
+        return 128 - status if self._guards and status > 128 else status
 
     def _signal(self, number: signal.Signals) -> None:
         if self._process.returncode is None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from uuid import UUID
 
@@ -11,6 +10,7 @@ from django.conf import settings
 from apps.jobs.handlers import Folder
 from apps.jobs.leases import Lease
 from apps.jobs.models import Job
+from apps.jobs.sandbox.folder import remove
 
 
 def folder_of(job_id: UUID) -> Path:
@@ -30,14 +30,14 @@ def make_folder(lease: Lease) -> Folder:
     for path in reversed(earlier):
         if (path / "work").is_dir() and not folder.work.exists():
             (path / "work").rename(folder.work)
-        shutil.rmtree(path, ignore_errors=True)
+        remove(path)
     for path in (folder.in_, folder.out, folder.work):
         path.mkdir(exist_ok=True)
     return folder
 
 
 def remove_folder(job_id: UUID) -> None:
-    shutil.rmtree(folder_of(job_id), ignore_errors=True)
+    remove(folder_of(job_id))
 
 
 def remove_left_folders() -> None:

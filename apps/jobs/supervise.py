@@ -2,98 +2,97 @@
 
 from __future__ import annotations
 
-import enum
-import json
 import logging
-import signal
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from contextlib import nullcontext
 
 from django.conf import settings
 from django.db import Error as NoDatabase
 
-from apps.errors import Detail
 from apps.jobs import leases
 from apps.jobs.child import Child
 from apps.jobs.database import renew_connection
-from apps.jobs.endings import Fault
 from apps.jobs.handlers import Folder
 from apps.jobs.leases import Lease, LeaseLost
-from apps.jobs.reports import ReportedError, Reports
+from apps.jobs.meaning import Outcome, Refusal, Stop, meaning_of
+from apps.jobs.reports import LINE_LENGTH, Reports
+from apps.jobs.sandbox import cgroup, overrun
+from apps.jobs.sandbox.folder import hand_over
+from apps.jobs.sandbox.levels import standing
+from apps.jobs.sandbox.limits import Limits
 
 logger = logging.getLogger(__name__)
 
 BEAT_S = 0.5
 # How long a child may take to save its state after SIGTERM. Less than what service managers grant the worker itself.
 GRACE_S = 8.0
-MAX_RESULT_BYTES = 16 * 1024 * 1024
-
-
-class Stop(enum.Enum):
-    """Why a child is stopped before it ends by itself."""
-
-    CANCELLED = "cancelled"
-    TIME_LIMIT = "time limit"
-    SHUTDOWN = "shutdown"
-    LEASE_LOST = "lease lost"
-
-
-@dataclass(frozen=True)
-class Done:
-    """The child ended well; `result` is its result.json."""
-
-    result: dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Refusal:
-    """The user's input was refused, or a limit was reached: another attempt would end the same way."""
-
-    code: str
-    message: str
-    details: list[Detail]
-
-
-Outcome = Done | Refusal | Fault | Stop
+# Between two looks at what the child uses: memory can grow by gigabytes within a second.
+LOOK_S = 0.1
+LAST_LINES = 20
 
 
 def supervise(
-    lease: Lease, arguments: Sequence[str], folder: Folder, *, time_limit_s: int, is_stopping: Callable[[], bool]
+    lease: Lease, arguments: Sequence[str], folder: Folder, *, limits: Limits, is_stopping: Callable[[], bool]
 ) -> Outcome:
     """Run `python -m ml <arguments>` to its end, and say what the end means. `is_stopping`: the worker has to end."""
-    with Child(arguments, folder) as child:
-        watch = _Watch(lease, child, time_limit_s, is_stopping)
+    sandbox = standing()
+    if sandbox.is_refusing:
+        return Refusal("sandbox_unavailable", sandbox.why, [])
+    hand_over(folder, sandbox.method.uid)
+    with (
+        cgroup.group(limits) if sandbox.is_confining else nullcontext() as group,
+        Child(arguments, folder, method=sandbox.method, limits=limits, group=group) as child,
+    ):
+        watch = _Watch(lease, child, limits, overrun.Watch(child.pid, folder, limits, group), is_stopping)
         while not (child.has_ended and (child.is_silent or watch.has_waited_for_pipes())):
             watch.turn()
         status = child.exit_status()
         watch.last_words()
-    return _meaning(status, watch, folder, time_limit_s)
+        watch.look_back(ended_well=status == 0)
+    return meaning_of(
+        status,
+        stop=watch.stop,
+        error=watch.reports.error,
+        last_lines=watch.last_lines,
+        overrun=watch.overrun,
+        folder=folder,
+        limits=limits,
+        is_confined=sandbox.is_confining,
+    )
 
 
 class _Watch:
     """The state of one supervision: what has been said, what is due when, and why the child is being stopped."""
 
-    def __init__(self, lease: Lease, child: Child, time_limit_s: int, is_stopping: Callable[[], bool]) -> None:
+    def __init__(
+        self, lease: Lease, child: Child, limits: Limits, usage: overrun.Watch, is_stopping: Callable[[], bool]
+    ) -> None:
         now = time.monotonic()
         self.stop: Stop | None = None
+        self.overrun: overrun.Overrun | None = None
         self.reports = Reports(now)
-        self._lease, self._child, self._is_stopping = lease, child, is_stopping
-        self._time_limit_at = now + time_limit_s
+        self.last_lines: deque[str] = deque(maxlen=LAST_LINES)
+        self._lease, self._child, self._usage, self._is_stopping = lease, child, usage, is_stopping
+        self._time_limit_at = now + limits.time_s
         self._kill_at: float | None = None
         self._kept_at = self._looked_at = now
         self._next_beat = now + BEAT_S
+        self._next_look = now + LOOK_S
         self._ended_at: float | None = None
 
     def turn(self) -> None:
-        """Listen until the next beat at most, then do what is due."""
-        output, errors = self._child.read(max(self._next_beat - time.monotonic(), 0.01))
+        """Listen until the next look or beat at most, then do what is due."""
+        output, errors = self._child.read(max(min(self._next_beat, self._next_look) - time.monotonic(), 0.01))
         now = time.monotonic()
         for line in output:
             self.reports.output(line, now)
         for line in errors:
             self.reports.stderr(line)
+            self.last_lines.append(line[:LINE_LENGTH].decode(errors="replace"))
+        if now >= self._next_look:
+            self._look(now)
         if now >= self._next_beat:
             self._next_beat = now + BEAT_S
             self._child.read_on()
@@ -108,6 +107,20 @@ class _Watch:
         """Whether the child ended long enough ago: something that it started may hold its pipes open for ever."""
         self._ended_at = self._ended_at or time.monotonic()
         return time.monotonic() - self._ended_at > 2 * BEAT_S
+
+    def look_back(self, *, ended_well: bool) -> None:
+        """What the limits say of a child that has ended."""
+        self.overrun = self.overrun or self._usage.at_end(ended_well=ended_well)
+        if self.overrun is not None and ended_well:
+            self.stop = self.stop or Stop.OVERRUN
+
+    def _look(self, now: float) -> None:
+        """Kill the child where it passed a limit: it can't be trusted to end by itself."""
+        self._next_look = now + LOOK_S
+        if self.overrun is None and not self._child.has_ended and (found := self._usage.look(now)):
+            self.overrun = found
+            self.stop = self.stop or Stop.OVERRUN
+            self._child.kill()
 
     def _beat(self, now: float) -> None:
         is_cancelled = self._write(now)
@@ -155,55 +168,3 @@ class _Watch:
         logger.warning("Job %s: %s Its child is killed.", self._lease.job_id, why)
         self.stop = Stop.LEASE_LOST
         self._child.kill()
-
-
-def _meaning(status: int, watch: _Watch, folder: Folder, time_limit_s: int) -> Outcome:
-    """What a child's exit status means, seeing why it was stopped and what it said itself."""
-    error = watch.reports.error
-    if watch.stop in {Stop.LEASE_LOST, Stop.CANCELLED}:
-        return watch.stop
-    if status == 0:
-        return _read_result(folder)
-    if status == 2 and error is not None:
-        return Refusal(error.code, error.message, error.details)
-    if watch.stop is Stop.TIME_LIMIT:
-        limit = f"{time_limit_s} s" if time_limit_s < 120 else f"{time_limit_s // 60} min"
-        return Refusal(
-            "time_limit", f"The job ran longer than its limit of {limit}. Start it again with less to do.", []
-        )
-    if watch.stop is Stop.SHUTDOWN:
-        return watch.stop
-    return _fault(status, error)
-
-
-def _fault(status: int, error: ReportedError | None) -> Fault:
-    if status == -signal.SIGKILL:
-        return Fault(
-            "out_of_memory",
-            "The job's process was killed by the system, most often because the machine ran out of memory. "
-            "Start it again with smaller batches, images or models.",
-        )
-    if status in {-signal.SIGTERM, 128 + signal.SIGTERM}:
-        return Fault("interrupted", "The job's process was ended from outside.")
-    if status < 0:
-        name = signal.Signals(-status).name if -status in set(signal.Signals) else f"signal {-status}"
-        return Fault("crashed", f"The job's process crashed ({name}). The log's last lines may say more.")
-    if error is not None:
-        return Fault(error.code, error.message)
-    return Fault(
-        "internal_error", f"The job's process failed with exit status {status}. The log's last lines may say more."
-    )
-
-
-def _read_result(folder: Folder) -> Outcome:
-    """A child's result.json, which it writes last. Without a good one it has not done its work."""
-    path = folder.out / "result.json"
-    try:
-        if path.is_symlink() or path.stat().st_size > MAX_RESULT_BYTES:
-            return Fault("internal_error", f"The job's result is no plain file of at most {MAX_RESULT_BYTES} bytes.")
-        result = json.loads(path.read_bytes(), parse_constant=lambda _: None)
-    except (OSError, ValueError) as error:
-        return Fault("internal_error", f"The job's process ended well, but its result can't be read: {error}")
-    if not isinstance(result, dict):
-        return Fault("internal_error", "The job's result is no JSON object.")
-    return Done(result)

@@ -15,11 +15,13 @@ from apps.jobs.database import renew_connection
 from apps.jobs.endings import Fault
 from apps.jobs.handlers import Folder, JobHandler, handler_of
 from apps.jobs.leases import Heartbeat, Lease, LeaseLost
+from apps.jobs.meaning import Done, Outcome, Refusal, Stop
 from apps.jobs.models import Job
 from apps.jobs.queue import enqueue
+from apps.jobs.sandbox.limits import limits_for
 from apps.jobs.saved_work import SavedWork
 from apps.jobs.states import move
-from apps.jobs.supervise import Done, Outcome, Refusal, Stop, supervise
+from apps.jobs.supervise import supervise
 from apps.projects.storage import storage
 
 logger = logging.getLogger(__name__)
@@ -56,7 +58,8 @@ def _attempt(job: Job, lease: Lease) -> tuple[Outcome | None, SavedWork | None]:
         with Heartbeat(lease):
             saved_work.restore(job, folder)
             arguments = handler.prepare(job, folder)
-        outcome = supervise(lease, arguments, folder, time_limit_s=job.time_limit_s, is_stopping=shutdown.is_coming)
+        limits = limits_for(job.kind, time_limit_s=job.time_limit_s)
+        outcome = supervise(lease, arguments, folder, limits=limits, is_stopping=shutdown.is_coming)
         if not isinstance(outcome, Done):
             return outcome, _saved(lease, job, folder, outcome)
         with Heartbeat(lease):
@@ -74,7 +77,8 @@ def _attempt(job: Job, lease: Lease) -> tuple[Outcome | None, SavedWork | None]:
 
 def _saved(lease: Lease, job: Job, folder: Folder, outcome: Outcome) -> SavedWork | None:
     """What the child has done so far, kept where going on may end better than what it was stopped by."""
-    if outcome is Stop.LEASE_LOST or (isinstance(outcome, Refusal) and outcome.code != "time_limit"):
+    is_final = isinstance(outcome, Refusal) and outcome.code not in ("time_limit", "cpu_limit")
+    if is_final or outcome is Stop.LEASE_LOST:
         return None
     try:
         with Heartbeat(lease):

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import environ
 from django.templatetags.static import static
 
-from config import csp, npm
+from config import csp, limits, npm
 from config.files import storage_from_url
 from config.secrets import load_secret_key
 
@@ -239,6 +239,17 @@ JOB_MAX_SECONDS = env.int("JOB_MAX_SECONDS", default=6 * 3600)
 # Of a job that was stopped, so that it can be resumed: at most so much, for so long.
 JOB_SAVED_WORK_BYTES = env.int("JOB_SAVED_WORK_MB", default=2048) * 1024 * 1024
 JOB_SAVED_WORK_DAYS = env.int("JOB_SAVED_WORK_DAYS", default=14)
+SANDBOX = env.str("SANDBOX", default="auto")
+if SANDBOX not in {"auto", "bubblewrap", "landlock", "off"}:
+    raise environ.ImproperlyConfigured(f"SANDBOX must be auto, bubblewrap, landlock or off. Received: {SANDBOX!r}")
+SANDBOX_UID = env.int("SANDBOX_UID", default=65534)  # who a worker that runs as root lets jobs run as
+SANDBOX_CGROUP = env.str("SANDBOX_CGROUP", default="")
+SANDBOX_READABLE = env.list("SANDBOX_READABLE", default=[])
+# Each is one number for every kind of job, or "train=16384,check=2048": what is not named keeps its default.
+JOB_LIMITS = {
+    name: limits.by_kind(f"JOB_{name.upper()}", env.str(f"JOB_{name.upper()}", default=""), defaults)
+    for name, defaults in limits.DEFAULTS.items()
+}
 # retry > timeout > the job's own limit: the queue never gives a running job to a second worker by itself.
 Q_CLUSTER = {
     "name": "bantam",

@@ -82,6 +82,11 @@ def alive(pids: set[int]) -> set[int]:
     return pids & {pid for pid, _, _ in process_table()}
 
 
+def processes_of(job_id: str) -> set[int]:
+    """The processes whose command line names the job."""
+    return {pid for pid, _, command in process_table() if job_id in command}
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -206,11 +211,14 @@ class Platform:
         until(lambda: any(e["data"].get("message") == line for e in self.events(job_id)), f"the line {line!r}")
 
     def child_of(self, job_id: str) -> tuple[int, int]:
-        """The process ids of the job's child and of the worker that supervises it."""
-        [found] = [
-            (pid, parent) for pid, parent, command in process_table() if job_id in command and "-m ml" in command
-        ]
-        return found
+        """The process ids of the job's child, without what guards it, and of the worker that supervises it."""
+        table = {pid: (parent, command) for pid, parent, command in process_table()}
+        engines = [pid for pid, (_, command) in table.items() if job_id in command and " -P -m ml " in command]
+        [child] = [pid for pid in engines if "bwrap" not in table[pid][1]]
+        supervisor = table[child][0]
+        while "manage.py" not in table[supervisor][1]:
+            supervisor = table[supervisor][0]
+        return child, supervisor
 
     def close(self) -> None:
         left = set().union(*(tree(process.pid) for process in self.started))

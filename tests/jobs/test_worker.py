@@ -7,7 +7,6 @@ import os
 import signal
 import time
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from django.db import OperationalError
@@ -20,6 +19,7 @@ from apps.jobs.services import cancel_job
 from apps.jobs.worker import run_job
 from apps.projects.models import AuditEntry
 from tests.jobs.conftest import RESULT
+from tests.jobs.processes import processes_of, until
 from tests.jobs.scripted.handler import stored_file, stored_files
 
 pytestmark = pytest.mark.django_db
@@ -33,13 +33,6 @@ def run(job: Job) -> Job:
 
 def rows_made(action: str = "test.accepted") -> int:
     return AuditEntry.across_tenants.filter(action=action).count()
-
-
-def is_alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
 
 
 @pytest.mark.django_db(transaction=True)
@@ -206,11 +199,7 @@ class TestProcesses:
         job = run(make_job(["orphan"], RESULT))
         assert job.state == "succeeded"
         assert time.monotonic() - start < 5
-        orphan = int(stored_file(job, "orphan").read_text())
-        deadline = time.monotonic() + 2
-        while is_alive(orphan) and time.monotonic() < deadline:
-            time.sleep(0.02)
-        assert not is_alive(orphan)
+        until(lambda: not processes_of(str(job.pk)), "the child's child to end", 2)
 
     def test_a_flood_of_output_is_bounded(self, make_job, story):
         job = run(make_job(["flood", 30_000], ["long-line", 1_000_000], RESULT))

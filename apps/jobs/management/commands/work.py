@@ -15,6 +15,7 @@ from django.db import connections
 from django_q.cluster import Cluster
 
 from apps.jobs import housekeeping, shutdown
+from apps.jobs.sandbox.levels import standing
 
 PR_SET_PDEATHSIG = 1
 
@@ -36,6 +37,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         _tie_forks_to_parents()
+        standing()  # tried once, before the workers are forked, who inherit what was found
         connections.close_all()
         cluster = WorkerCluster()
         cluster.start()

@@ -54,9 +54,9 @@ def play(steps: list[list], out: Path, work: Path) -> int:
 
                 signal.signal(signal.SIGTERM, save)
             case "orphan":
-                # A grandchild that holds the pipes open and outlives its parent.
+                # A grandchild that holds the pipes open and outlives its parent. Its command line names the job.
                 code = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(300)"
-                (out / "orphan").write_text(str(subprocess.Popen([sys.executable, "-c", code]).pid))
+                subprocess.Popen([sys.executable, "-c", code, str(out)])
             case "file":
                 (out / values[0]).write_text(values[1])
             case "environment":
