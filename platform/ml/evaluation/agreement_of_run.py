@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ml.data.dataset import DatasetInfo, Split
+from ml.evaluation.answers import Answers
 from ml.evaluation.evaluate import PROGRESS_EVERY, raw_examples
 from ml.evaluation.metrics import Agreement
 from ml.evaluation.runtime import Runtime
@@ -43,16 +44,17 @@ def agreements(
         return {}
     size = max(1, min(BATCH, BATCH_VALUES // max(1, prod(trainer.output_shape))))
     total = min(info.splits.get(split, 0), limit or info.splits.get(split, 0))
+    of_trainer, of_students = Answers(trainer), {name: Answers(student) for name, student in students.items()}
     examples = islice(raw_examples(folder, split, info), limit)
     count = 0
     while batch := list(islice(examples, size)):
         if reporter and count // PROGRESS_EVERY != (count + len(batch)) // PROGRESS_EVERY:
             reporter.progress(count, total, "examples", "comparing with the trainer")
-        taught = np.stack([trainer.predict(inputs) for inputs, _label, _path in batch])
+        inputs = [inputs for inputs, _label, _path in batch]
+        taught = of_trainer(inputs)
         mask = _counted(np.stack([label for _inputs, label, _path in batch])) if info.task.type == "sequence" else None
-        for name, student in students.items():
-            learned = np.stack([student.predict(inputs) for inputs, _label, _path in batch])
-            measured[name].update(taught, learned, mask)
+        for name, student in of_students.items():
+            measured[name].update(taught, student(inputs), mask)
         count += len(batch)
     return {name: agreement.result() for name, agreement in measured.items()}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ml.data.dataset import DatasetInfo, Split, read_examples
+from ml.evaluation.answers import Answers
 from ml.evaluation.metrics import accumulator_for
 from ml.evaluation.runtime import Runtime
 from ml.features.raw import raw_values
@@ -41,20 +43,13 @@ def evaluate_runtime(
     """The metrics of a loaded file on one split. Raises RefusedError if the split is empty or the shapes differ."""
     _check_shapes(runtime, info)
     metrics = accumulator_for(info.task, info.classes)
-    count, batch = 0, max(1, min(BATCH, BATCH_VALUES // prod(runtime.output_shape)))
-    outputs: list[npt.NDArray[np.float32]] = []
-    labels: list[npt.NDArray[np.generic]] = []
-    for inputs, label, _path in raw_examples(folder, split, info):
-        if reporter and count % PROGRESS_EVERY == 0:
+    answers, count, examples = Answers(runtime), 0, raw_examples(folder, split, info)
+    size = max(1, min(BATCH, BATCH_VALUES // prod(runtime.output_shape)))
+    while batch := list(islice(examples, size)):
+        if reporter and count % PROGRESS_EVERY < size:
             reporter.progress(count, info.splits.get(split, 0), "examples", f"evaluating {split}")
-        outputs.append(runtime.predict(inputs))
-        labels.append(label)
-        count += 1
-        if len(outputs) == batch:
-            metrics.update(np.stack(outputs), np.stack(labels))
-            outputs, labels = [], []
-    if outputs:
-        metrics.update(np.stack(outputs), np.stack(labels))
+        metrics.update(answers([inputs for inputs, _, _ in batch]), np.stack([label for _, label, _ in batch]))
+        count += len(batch)
     if not count:
         raise RefusedError("empty_split", f"The {split} split has no examples.")
     return metrics.result()

@@ -1,9 +1,10 @@
-"""A .tflite file in the LiteRT interpreter, one example at a time."""
+"""A .tflite file in the LiteRT interpreter."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -34,6 +35,7 @@ class Runtime:
     """
 
     def __init__(self, path: Path) -> None:
+        self._path = path
         try:
             self._interpreter: Any = Interpreter(model_path=str(path), num_threads=1)
             self._interpreter.allocate_tensors()
@@ -63,7 +65,31 @@ class Runtime:
         for name, index in self._indices.items():
             self._interpreter.set_tensor(index, inputs[name][np.newaxis])
         self._interpreter.invoke()
-        result = self._interpreter.get_tensor(self._output)[0]
+        return self._numbers(self._interpreter.get_tensor(self._output)[0])
+
+    def for_batch(self, size: int) -> Callable[[Sequence[Inputs]], npt.NDArray[np.float32]] | None:
+        """A function from the raw values of `size` examples to their outputs [size, …]; None: the file takes one only.
+
+        Whether it answers the same as `predict` is the caller's to try: a file may mix up the examples of a batch.
+        """
+        try:
+            interpreter: Any = Interpreter(model_path=str(self._path), num_threads=1)
+            for name, index in self._indices.items():
+                interpreter.resize_tensor_input(index, [size, *self.inputs[name][0]])
+            interpreter.allocate_tensors()
+            noise = [{name: _noise(shape, dtype) for name, (shape, dtype) in self.inputs.items()}] * size
+            run = partial(self._run_batch, interpreter)
+            return run if run(noise).shape == (size, *self.output_shape) else None
+        except (ValueError, RuntimeError):
+            return None
+
+    def _run_batch(self, interpreter: Any, rows: Sequence[Inputs]) -> npt.NDArray[np.float32]:
+        for name, index in self._indices.items():
+            interpreter.set_tensor(index, np.stack([inputs[name] for inputs in rows]))
+        interpreter.invoke()
+        return self._numbers(interpreter.get_tensor(self._output))
+
+    def _numbers(self, result: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:
         if self._scale:
             result = (result.astype(np.float32) - self._zero_point) * self._scale
         return np.asarray(result, np.float32)

@@ -29,6 +29,9 @@ class UnconvertedRuntime(Runtime):
         result: npt.NDArray[np.float32] = next(iter(answers.values())).numpy()[0]
         return result
 
+    def for_batch(self, size: int) -> None:
+        """Not: one example at a time."""
+
     def latency(self) -> Latency:
         """On zeros; what it would take on a device is not known."""
         inputs = {name: np.zeros(shape, dtype) for name, (shape, dtype) in self.inputs.items()}
