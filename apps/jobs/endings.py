@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import logging
+import random
 from dataclasses import dataclass
+from datetime import timedelta
 
+from django.conf import settings
 from django.db import transaction
 
 from apps.errors import Detail
@@ -24,7 +27,17 @@ class Fault:
     message: str
 
 
+LONGEST_PAUSE_S = 600
 WORKER_LOST = Fault("worker_lost", "The worker that ran this job stopped answering.")
+
+
+def pause_before(attempt: int) -> timedelta:
+    """How long a job waits before its second attempt and the further ones: exponential, with a fifth left to chance.
+
+    What broke may need a moment, and many jobs that broke together should not come back together.
+    """
+    pause = settings.JOB_RETRY_S * 4 ** (attempt - 2) * random.uniform(0.9, 1.1)  # noqa: S311
+    return timedelta(seconds=min(pause, LONGEST_PAUSE_S))
 
 
 def end_cancelled(job: Job) -> None:
@@ -38,8 +51,10 @@ def end_failed(job: Job, code: str, message: str, details: list[Detail]) -> None
 def try_again(job: Job, fault: Fault) -> None:
     """Queue the job again after a fault of the machine, or fail it where its attempts are used up."""
     if job.attempts < job.max_attempts:
-        move(job, Job.State.QUEUED, code=fault.code, message=f"{fault.message} It will be tried again.")
-        enqueue(job)
+        pause = pause_before(job.attempts + 1)
+        message = f"{fault.message} It will be tried again in {pause.total_seconds():.0f} seconds."
+        move(job, Job.State.QUEUED, code=fault.code, message=message)
+        enqueue(job, after=pause)
     else:
         tries = "" if job.attempts == 1 else f" This was the last of {job.attempts} attempts."
         end_failed(job, fault.code, fault.message + tries, [])

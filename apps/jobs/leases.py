@@ -18,7 +18,8 @@ from django.db import Error as NoDatabase
 from django.db import connections, transaction
 from django.utils import timezone
 
-from apps.jobs.endings import abandon, end_cancelled, end_failed
+from apps.jobs import turns, workers
+from apps.jobs.endings import end_cancelled, end_failed
 from apps.jobs.events import NewEvent, append
 from apps.jobs.models import Job
 from apps.jobs.states import move
@@ -47,33 +48,34 @@ class Progress:
     seconds_left: int | None
 
 
-def take(job_id: UUID) -> tuple[Job, Lease] | None:
-    """Take the job for this process, or return None: it is gone, over, or somebody else is at work on it.
+def take() -> tuple[Job, Lease] | None:
+    """Take the job whose turn it is for this process; None: nothing may begin.
 
     The attempt is counted here, before any work, so that a job which kills its worker is not tried for ever.
     """
-    with transaction.atomic():
-        job = Job.across_tenants.locked().filter(pk=job_id).first()
-        if job is None or job.is_over:
-            return None
-        if job.state == Job.State.RUNNING:
-            if job.lease_expires_at is not None and job.lease_expires_at > timezone.now():
+    while True:
+        with transaction.atomic():
+            job = turns.next_job(timezone.now())
+            if job is None:
                 return None
-            abandon(job)
-        elif job.cancel_requested_at is not None:
-            end_cancelled(job)
-        elif job.attempts >= job.max_attempts:
-            end_failed(job, "attempts_exhausted", f"All {job.attempts} attempts at this job were used up.", [])
-        if job.is_over:
-            return None
-        job.attempts += 1
-        job.fencing_token += 1
-        job.lease_owner = f"{socket.gethostname()}:{os.getpid()}"[:100]
-        job.lease_expires_at = _expiry()
-        job.progress, job.progress_message = 0, ""
-        message = f"Attempt {job.attempts} of {job.max_attempts} has started."
-        move(job, Job.State.RUNNING, attempt=job.attempts, message=message)
-        return job, Lease(job.pk, job.fencing_token)
+            if job.cancel_requested_at is not None:
+                end_cancelled(job)
+            elif job.attempts >= job.max_attempts:
+                end_failed(job, "attempts_exhausted", f"All {job.attempts} attempts at this job were used up.", [])
+            else:
+                return _begin(job)
+
+
+def _begin(job: Job) -> tuple[Job, Lease]:
+    job.attempts += 1
+    job.fencing_token += 1
+    job.lease_owner = f"{socket.gethostname()}:{os.getpid()}"[:100]
+    job.worker_id = workers.worker_id()
+    job.lease_expires_at = _expiry()
+    job.progress, job.progress_message = 0, ""
+    message = f"Attempt {job.attempts} of {job.max_attempts} has started."
+    move(job, Job.State.RUNNING, attempt=job.attempts, message=message)
+    return job, Lease(job.pk, job.fencing_token)
 
 
 def held(lease: Lease) -> Job:

@@ -8,7 +8,9 @@ from typing import Any, ClassVar, Self
 from django.conf import settings
 from django.db import models
 from django.utils import timezone
+from uuid_utils.compat import uuid7
 
+from apps.accounts.models import Organization
 from apps.projects.models import ApiKey
 from apps.projects.tenancy import TenantManager, TenantOwned, TenantQuerySet
 
@@ -24,13 +26,56 @@ class JobQuerySet(TenantQuerySet["Job"]):
         """Running jobs whose worker let its lease run out."""
         return self.filter(state=Job.State.RUNNING, lease_expires_at__lt=now)
 
+    def ready(self, now: datetime) -> Self:
+        """Queued jobs that may begin now; one that is tried again waits for its moment first."""
+        return self.filter(state=Job.State.QUEUED, ready_at__lte=now)
+
     def forgotten(self, now: datetime) -> Self:
-        """Queued jobs whose message to the queue may have been lost."""
+        """Queued jobs whose message to the queue may have been lost, or was not to be sent before now."""
         return self.filter(state=Job.State.QUEUED, remind_at__lt=now)
 
     def locked(self) -> Self:
         """For a change inside a transaction: the job's own row is locked, its project comes with it."""
         return self.select_related("project__organization").select_for_update(of=("self",))
+
+
+class Worker(models.Model):
+    """One `manage.py work`, which runs several jobs at a time on its machine. The row goes when it ends properly."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    host = models.CharField(max_length=100)
+    pid = models.PositiveIntegerField()
+    processes = models.PositiveSmallIntegerField(help_text="How many jobs it runs at a time.")
+    sandbox = models.CharField(max_length=20, help_text="How it confines jobs.")
+    started_at = models.DateTimeField(default=timezone.now)
+    heartbeat_at = models.DateTimeField(default=timezone.now)
+    canary_sent_at = models.DateTimeField(null=True, blank=True, help_text="The last message that only says: sing.")
+    canary_sang_at = models.DateTimeField(null=True, blank=True, help_text="When one of its processes last ran it.")
+    restarts = models.PositiveIntegerField(default=0, help_text="How often it found its processes stuck.")
+
+    class Meta:
+        ordering = ["host", "pid"]
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.pid}"
+
+
+class Share(models.Model):
+    """What an organization gets of all workers. Its row is locked while one of its jobs is taken."""
+
+    organization = models.OneToOneField(Organization, models.CASCADE, primary_key=True, related_name="share")
+    max_running = models.PositiveSmallIntegerField(
+        null=True, blank=True, help_text="How many of its jobs may run at a time; empty: JOB_MAX_RUNNING."
+    )
+    last_taken_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    def __str__(self) -> str:
+        return f"Share of {self.organization}"
+
+    @property
+    def limit(self) -> int | None:
+        """How many of its jobs may run at a time; None: as many as there are workers."""
+        return (settings.JOB_MAX_RUNNING if self.max_running is None else self.max_running) or None
 
 
 class Job(TenantOwned):
@@ -62,7 +107,11 @@ class Job(TenantOwned):
     started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
 
+    priority = models.SmallIntegerField(
+        default=0, help_text="Higher is sooner, among the jobs of one organization: never ahead of another's."
+    )
     queued_at = models.DateTimeField(default=timezone.now, help_text="When it last came into the queue.")
+    ready_at = models.DateTimeField(default=timezone.now, help_text="When it may begin.")
     remind_at = models.DateTimeField(
         default=timezone.now, help_text="When the queue is told of it again, should it still be waiting."
     )
@@ -71,6 +120,7 @@ class Job(TenantOwned):
     fencing_token = models.PositiveIntegerField(
         default=0, help_text="Raised with every lease; a write with an older one is refused."
     )
+    worker = models.ForeignKey(Worker, models.SET_NULL, null=True, blank=True, related_name="jobs")
     lease_owner = models.CharField(max_length=100, blank=True)
     lease_expires_at = models.DateTimeField(null=True, blank=True)
     cancel_requested_at = models.DateTimeField(null=True, blank=True)
@@ -107,6 +157,10 @@ class Job(TenantOwned):
             # The sweep, every few seconds: jobs whose worker died, and queued jobs that the queue may have lost.
             models.Index(fields=["lease_expires_at"], condition=models.Q(state="running"), name="job_running_lease"),
             models.Index(fields=["remind_at"], condition=models.Q(state="queued"), name="job_queued_reminder"),
+            # Whose turn it is: a project's next job.
+            models.Index(
+                fields=["project", "-priority", "id"], condition=models.Q(state="queued"), name="job_queued_line"
+            ),
         ]
 
     def __str__(self) -> str:

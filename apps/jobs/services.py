@@ -30,6 +30,7 @@ def create_job(
     payload: dict[str, Any],
     idempotency_key: str | None = None,
     time_limit_s: int = DEFAULT_TIME_LIMIT_S,
+    priority: int = 0,
 ) -> Job:
     """Make a queued job of the project; it reaches the queue when the caller's transaction commits.
 
@@ -37,7 +38,9 @@ def create_job(
     `job.payload` where it matters. Raises Refused("idempotency_key_reused") where that job is of another kind, and
     Refused("time_limit_too_long").
     """
-    return _create(access.project, access.user, access.api_key, kind, title, payload, idempotency_key, time_limit_s)
+    return _create(
+        access.project, access.user, access.api_key, kind, title, payload, idempotency_key, time_limit_s, priority
+    )
 
 
 def create_follow_up(
@@ -48,9 +51,12 @@ def create_follow_up(
     payload: dict[str, Any],
     idempotency_key: str | None = None,
     time_limit_s: int = DEFAULT_TIME_LIMIT_S,
+    priority: int = 0,
 ) -> Job:
     """The same for a handler's `accept`: a job in the project and the name of the person or key of the job `after`."""
-    return _create(after.project, after.created_by, after.api_key, kind, title, payload, idempotency_key, time_limit_s)
+    return _create(
+        after.project, after.created_by, after.api_key, kind, title, payload, idempotency_key, time_limit_s, priority
+    )
 
 
 def _create(
@@ -62,6 +68,7 @@ def _create(
     payload: dict[str, Any],
     idempotency_key: str | None,
     time_limit_s: int,
+    priority: int,
 ) -> Job:
     if not 1 <= time_limit_s <= settings.JOB_MAX_SECONDS:
         raise Refused(
@@ -82,6 +89,8 @@ def _create(
                     created_by=created_by,
                     api_key=api_key,
                     time_limit_s=time_limit_s,
+                    priority=priority,
+                    max_attempts=settings.JOB_MAX_ATTEMPTS,
                 )
         except IntegrityError:
             # Somebody else was faster with the same key.

@@ -19,6 +19,11 @@ def announce() -> None:
     _announced.set()
 
 
+def withdraw() -> None:
+    """For a new cluster, once no process of the one before is left."""
+    _announced.clear()
+
+
 def is_coming() -> bool:
     return _terminated or _announced.is_set()
 

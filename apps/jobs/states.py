@@ -48,9 +48,9 @@ def move(job: Job, to: Job.State, **about: Any) -> None:
     if to == S.RUNNING:
         job.started_at = job.started_at or now
     else:
-        job.lease_owner, job.lease_expires_at, job.seconds_left = "", None, None
+        job.lease_owner, job.worker, job.lease_expires_at, job.seconds_left = "", None, None, None
     if to == S.QUEUED:
-        job.queued_at = now
+        job.queued_at = job.ready_at = now
     if job.is_over:
         job.finished_at = now
     if to == S.SUCCEEDED:

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from django.db import transaction
 from django.utils import timezone
+from django_q.conf import Conf
+from django_q.models import OrmQ
 
+from apps.jobs import turns, workers
 from apps.jobs.endings import abandon
 from apps.jobs.models import Job
-from apps.jobs.queue import enqueue
+from apps.jobs.queue import enqueue, send
 
 AT_ONCE = 100
+# A message is taken by a free worker within a second.
+USUAL_WAIT = timedelta(seconds=3)
 
 
 def sweep() -> None:
@@ -25,3 +32,18 @@ def sweep() -> None:
         with transaction.atomic():
             if job := Job.across_tenants.locked().forgotten(now).filter(pk=job_id).first():
                 enqueue(job)
+
+
+def ask_for_work() -> None:
+    """Where this worker has a free process, jobs wait and no message says so: send one.
+
+    A worker that has become busy in the meantime may hold messages in its memory, or have lost them.
+    """
+    if not workers.is_short_of_work():
+        return
+    now = timezone.now()
+    job = Job.across_tenants.ready(now - USUAL_WAIT).order_by("id").first()
+    if job is None or OrmQ.objects.filter(key=Conf.CLUSTER_NAME, lock__lt=now).exists():
+        return
+    if turns.has_next(now):
+        send(job)

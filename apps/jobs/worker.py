@@ -8,16 +8,17 @@ from typing import Any
 from uuid import UUID
 
 from django.db import InterfaceError, OperationalError, transaction
+from django.utils import timezone
 
 from apps.errors import Refused
-from apps.jobs import endings, folders, leases, saved_work, shutdown
+from apps.jobs import endings, folders, leases, saved_work, shutdown, turns
 from apps.jobs.database import renew_connection
 from apps.jobs.endings import Fault
 from apps.jobs.handlers import Folder, JobHandler, handler_of
 from apps.jobs.leases import Heartbeat, Lease, LeaseLost
 from apps.jobs.meaning import Done, Outcome, Refusal, Stop
 from apps.jobs.models import Job
-from apps.jobs.queue import enqueue
+from apps.jobs.queue import enqueue, send
 from apps.jobs.sandbox.limits import limits_for
 from apps.jobs.saved_work import SavedWork
 from apps.jobs.states import move
@@ -31,12 +32,12 @@ PAUSES_S = (1, 3, 10)
 
 
 def run_job(job_id: str) -> None:
-    """Do the job's work, unless it is over or somebody else is at it. What happens to the job does not raise here."""
+    """Do the work of the job whose turn it is, mostly the one named. What happens to a job does not raise here."""
     with shutdown.noticed():
         if shutdown.is_coming():
             _leave_in_queue(UUID(job_id))
             return
-        taken = leases.take(UUID(job_id))
+        taken = leases.take()
         if taken is None:
             return
         job, lease = taken
@@ -48,6 +49,7 @@ def run_job(job_id: str) -> None:
             return
         if _is_over(lease):
             folders.remove_folder(lease.job_id)
+        _pass_on(job)
 
 
 def _attempt(job: Job, lease: Lease) -> tuple[Outcome | None, SavedWork | None]:
@@ -176,6 +178,13 @@ def _write_end(lease: Lease, outcome: Outcome | None, saved: SavedWork | None) -
 
 def _is_over(lease: Lease) -> bool:
     return not Job.across_tenants.unfinished().filter(pk=lease.job_id).exists()
+
+
+def _pass_on(job: Job) -> None:
+    """The message of a job that had to wait for its organization's limit is used up: it gets another one now."""
+    waiting = turns.waits_for_room(job, timezone.now())
+    if waiting is not None:
+        send(waiting)
 
 
 def _leave_in_queue(job_id: UUID) -> None:

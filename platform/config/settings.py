@@ -236,6 +236,11 @@ else:
 JOB_WORKERS = env.int("JOB_WORKERS", default=2)
 JOB_LEASE_S = env.int("JOB_LEASE_S", default=30)
 JOB_MAX_SECONDS = env.int("JOB_MAX_SECONDS", default=6 * 3600)
+# Of one organization, at a time; 0: as many as there are workers. Operators set it for one organization in the admin.
+JOB_MAX_RUNNING = env.int("JOB_MAX_RUNNING", default=0)
+JOB_MAX_ATTEMPTS = env.int("JOB_MAX_ATTEMPTS", default=3)
+JOB_RETRY_S = env.int("JOB_RETRY_S", default=2)  # before the second attempt; four times as long before each further one
+JOB_CANARY_S = env.int("JOB_CANARY_S", default=60)
 # Of a job that was stopped, so that it can be resumed: at most so much, for so long.
 JOB_SAVED_WORK_BYTES = env.int("JOB_SAVED_WORK_MB", default=2048) * 1024 * 1024
 JOB_SAVED_WORK_DAYS = env.int("JOB_SAVED_WORK_DAYS", default=14)
@@ -254,6 +259,7 @@ JOB_LIMITS = {
 Q_CLUSTER = {
     "name": "bantam",
     "orm": "default",
+    "broker_class": "apps.jobs.broker.WorkerBroker",
     "workers": JOB_WORKERS,
     "queue_limit": 1,  # what this machine is too busy for stays where an idle one finds it
     "timeout": JOB_MAX_SECONDS + 300,

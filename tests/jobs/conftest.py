@@ -22,8 +22,8 @@ RESULT = ["result", {"answer": 42}]
 
 def begin(job: Job) -> Lease:
     """Take the job as a worker would, without doing its work."""
-    taken = take(job.pk)
-    assert taken is not None
+    taken = take()
+    assert taken is not None and taken[0].pk == job.pk
     return taken[1]
 
 
@@ -41,6 +41,7 @@ def scripted(monkeypatch, settings, tmp_path) -> ScriptedHandler:
     monkeypatch.setitem(handlers._handlers, Job.Kind.CHECK, handler)
     monkeypatch.setitem(handlers._links, Job.Kind.CHECK, link)
     settings.DATA_DIR = tmp_path
+    settings.JOB_RETRY_S = 0
     settings.JOBS_DIR = tmp_path / "jobs"
     return handler
 

@@ -82,6 +82,16 @@ def alive(pids: set[int]) -> set[int]:
     return pids & {pid for pid, _, _ in process_table()}
 
 
+def queue_processes(worker: int, count: int = 2) -> list[int]:
+    """The processes of a fresh `manage.py work` that run tasks: its sentinel starts them before all others."""
+    table = list(process_table())
+    for sentinel in (pid for pid, parent, _ in table if parent == worker):
+        below = sorted(pid for pid, parent, _ in table if parent == sentinel)
+        if len(below) == count + 2:  # and what reads the queue, and what writes results
+            return below[:count]
+    return []
+
+
 def processes_of(job_id: str) -> set[int]:
     """The processes whose command line names the job."""
     return {pid for pid, _, command in process_table() if job_id in command}

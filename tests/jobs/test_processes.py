@@ -17,7 +17,7 @@ import websockets
 from websockets.typing import Origin
 
 from tests.jobs.conftest import RESULT
-from tests.jobs.processes import Platform, alive, tree, until
+from tests.jobs.processes import Platform, alive, queue_processes, tree, until
 
 LONG = [["save-on-sigterm"], ["once", [["log", "info", "at work"], ["sleep", 120]]], RESULT]
 
@@ -172,6 +172,16 @@ def test_a_killed_cluster_leaves_no_process_and_its_job_goes_on_elsewhere(platfo
     platform.wait_for(job_id, "succeeded")
     second.terminate()
     assert second.wait(20) == 0
+
+
+def test_a_cluster_that_only_looks_healthy_is_restarted(platform, worker):
+    """A process that is killed while it waits for work keeps the lock of the queue: the new one waits for ever."""
+    for pid in until(lambda: queue_processes(worker.pid), "the cluster's processes"):
+        os.kill(pid, signal.SIGKILL)
+    job_id = platform.create(["log", "info", "hello"], RESULT)
+    assert platform.wait_for(job_id, "succeeded")["attempts"] == 1
+    assert "All of them are restarted" in platform.log()
+    assert worker.poll() is None
 
 
 def test_the_queue_s_own_command_does_jobs_too(platform, start_worker):

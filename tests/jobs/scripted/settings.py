@@ -6,3 +6,5 @@ from config.settings import INSTALLED_APPS as PLATFORM_APPS
 INSTALLED_APPS = [*PLATFORM_APPS, "tests.jobs.scripted.apps.ScriptedConfig"]
 ROOT_URLCONF = "tests.jobs.scripted.urls"
 JOB_LEASE_S = 3
+JOB_RETRY_S = 1
+JOB_CANARY_S = 4

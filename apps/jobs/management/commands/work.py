@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 import ctypes
+import logging
+import multiprocessing
 import os
 import signal
 import sys
 import time
+from contextlib import suppress
 from types import FrameType
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connections
 from django_q.cluster import Cluster
+from django_q.conf import Conf
 
-from apps.jobs import housekeeping, shutdown
+from apps.jobs import housekeeping, shutdown, workers
 from apps.jobs.sandbox.levels import standing
+from apps.jobs.sandbox.usage import tree
+from apps.jobs.supervise import GRACE_S
+from apps.jobs.watchdog import Watchdog
 
+logger = logging.getLogger(__name__)
+
+# A cluster that dies again and again, so many times within a minute, is not restarted any more.
+DEATHS_A_MINUTE = 5
 PR_SET_PDEATHSIG = 1
 
 
@@ -37,17 +48,56 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         _tie_forks_to_parents()
-        standing()  # tried once, before the workers are forked, who inherit what was found
+        # The sandbox is tried once, before the workers are forked, who inherit what was found.
+        watchdog = Watchdog(workers.join(processes=Conf.WORKERS, sandbox=standing().level.value).pk)
+        ends: list[float] = []
+        try:
+            while self._run_cluster(watchdog):
+                ends = [end for end in ends if time.monotonic() - end < 60] + [time.monotonic()]
+                if len(ends) >= DEATHS_A_MINUTE:
+                    raise CommandError(f"The queue's processes ended by themselves {len(ends)} times in a minute.")
+        finally:
+            workers.leave()
+
+    def _run_cluster(self, watchdog: Watchdog) -> bool:
+        """Run a cluster until it is told to stop (False), or has died or is stuck and was cleared away (True)."""
         connections.close_all()
         cluster = WorkerCluster()
         cluster.start()
-        while not cluster.should_stop and cluster.sentinel.is_alive():
+        while not cluster.should_stop:
+            if not cluster.sentinel.is_alive():
+                logger.critical("The queue's sentinel ended by itself, with status %s.", cluster.sentinel.exitcode)
+                break
+            if watchdog.is_stuck():
+                logger.critical("No process of this worker runs what it is sent. All of them are restarted.")
+                break
             housekeeping.run_due()
             time.sleep(0.5)
-        if not cluster.should_stop:
-            raise CommandError(f"The queue's sentinel ended by itself, with status {cluster.sentinel.exitcode}.")
         shutdown.announce()
-        cluster.stop()
+        if cluster.should_stop:
+            cluster.stop()
+            return False
+        _clear_away(cluster.sentinel.pid)
+        shutdown.withdraw()
+        watchdog.note_restart()
+        return not cluster.should_stop
+
+
+def _clear_away(sentinel: int) -> None:
+    """End the processes of a cluster that can't be told to stop; what they run is handed back first if it can be."""
+    family = {process.pid for process in tree(os.getpid())} - {os.getpid()}
+    deadline = time.monotonic() + 2 * GRACE_S
+    while time.monotonic() < deadline and workers.is_at_work():
+        time.sleep(0.2)
+    with suppress(ProcessLookupError):
+        os.kill(sentinel, signal.SIGKILL)  # those below it get SIGTERM: see _tie_forks_to_parents
+    while left := family & {process.pid for process in tree(os.getpid())}:
+        if time.monotonic() > deadline:
+            for pid in left:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+        multiprocessing.active_children()  # joins those that have ended
+        time.sleep(0.1)
 
 
 def _tie_forks_to_parents() -> None:

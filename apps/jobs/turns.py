@@ -1,0 +1,82 @@
+"""Whose turn it is. Workers are shared out between organizations; within one, its own priorities and order count.
+
+The organization with the fewest running jobs is next; among equals the one whose last turn is longest ago (round
+robin), so a hundred jobs of one tenant don't keep another's single one waiting. One at its limit is passed over.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from django.db.models import Count
+
+from apps.jobs.models import Job, Share
+
+NEVER = datetime.min.replace(tzinfo=UTC)
+ORGANIZATION = "project__organization"
+
+
+def next_job(now: datetime) -> Job | None:
+    """The job to take now, its row and its organization's share locked; None where nothing may begin.
+
+    Only inside a transaction, which has to end with the job taken or ended.
+    """
+    for organization in _order(now):
+        share = Share.objects.select_for_update().get(organization=organization)
+        job: Job | None = _line(organization, now).locked().first()
+        # Counted under the lock: whoever else takes a job of this organization waits for it.
+        if job is None or (share.limit is not None and _running(organization) >= share.limit):
+            continue
+        share.last_taken_at = now
+        share.save(update_fields=["last_taken_at"])
+        return job
+    return None
+
+
+def has_next(now: datetime) -> bool:
+    """Whether any job may begin now. Locks nothing."""
+    return bool(_order(now))
+
+
+def waits_for_room(job: Job, now: datetime) -> Job | None:
+    """The job of the same organization that may begin because `job` has ended: None where no limit held it back."""
+    organization = job.project.organization_id
+    share = Share.objects.filter(organization=organization).first()
+    if share is None or share.limit is None or _running(organization) >= share.limit:
+        return None
+    waiting: Job | None = _line(organization, now).first()
+    return waiting
+
+
+def _order(now: datetime) -> list[Any]:
+    """The organizations with a job that may begin, the next one first."""
+    waiting = set(Job.across_tenants.ready(now).order_by().values_list(ORGANIZATION, flat=True).distinct())
+    if not waiting:
+        return []
+    running: dict[Any, int] = dict(
+        Job.across_tenants.filter(state=Job.State.RUNNING, project__organization__in=waiting)
+        .order_by()
+        .values_list(ORGANIZATION)
+        .annotate(count=Count("pk"))
+    )
+    shares = {share.organization_id: share for share in Share.objects.filter(organization__in=waiting)}
+    if missing := waiting - shares.keys():
+        made = [Share(organization_id=organization) for organization in missing]
+        Share.objects.bulk_create(made, ignore_conflicts=True)
+        shares |= {share.organization_id: share for share in made}
+    open_ = [
+        share for share in shares.values() if share.limit is None or running.get(share.organization_id, 0) < share.limit
+    ]
+    open_.sort(key=lambda share: (running.get(share.organization_id, 0), share.last_taken_at or NEVER))
+    return [share.organization_id for share in open_]
+
+
+def _line(organization: Any, now: datetime) -> Any:
+    line = Job.across_tenants.ready(now).filter(project__organization=organization)
+    return line.order_by("-priority", "id")  # the oldest first: one that is tried again has its old place
+
+
+def _running(organization: Any) -> int:
+    running = Job.across_tenants.filter(state=Job.State.RUNNING, project__organization=organization)
+    return int(running.count())
