@@ -23,7 +23,8 @@ RESULT = ["result", {"answer": 42}]
 def begin(job: Job) -> Lease:
     """Take the job as a worker would, without doing its work."""
     taken = take()
-    assert taken is not None and taken[0].pk == job.pk
+    assert taken is not None
+    assert taken[0].pk == job.pk
     return taken[1]
 
 

@@ -32,7 +32,7 @@ class TestTaking:
         assert ":" in job.lease_owner
 
     def test_only_one_gets_it(self, make_job):
-        job = make_job()
+        make_job()
         assert take() is not None
         assert take() is None
 

@@ -1,4 +1,4 @@
-"""The canary of a worker, and what is concluded from its silence. Processes that are really stuck: test_processes.py."""
+"""A worker's canary, and what is concluded from its silence. Processes that are really stuck: test_processes.py."""
 
 from __future__ import annotations
 
