@@ -1,4 +1,4 @@
-"""A job's page, live: what is in the table is sent; a channel message only says that it is time to look."""
+"""A job's page, live, for one browser; what is new in the job is looked up for all of them by apps.jobs.feed."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from contextlib import suppress
 from importlib import import_module
 from typing import Any
 from urllib.parse import parse_qs
+from uuid import UUID
 
 from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncJsonWebsocketConsumer
@@ -18,20 +19,16 @@ from django.http import Http404
 from django.utils.crypto import constant_time_compare
 
 from apps.accounts.models import User
-from apps.jobs.events import group_of
+from apps.jobs.feed import BATCH, Feed, watch
 from apps.jobs.models import Job, JobEvent
-from apps.jobs.serializers import EventOut, JobOut
+from apps.jobs.serializers import EventOut
 from apps.projects.access import Access, enter_project
 
 logger = logging.getLogger(__name__)
 
 # Close codes: 4000 + the HTTP status that a page would answer with.
 SIGN_IN, NOT_FOUND = 4401, 4404
-OVER = 1000
-BATCH = 500
-LOOK_S = 1.0
-# A job may wake its watchers more often than people can read.
-PAUSE_S = 0.2
+OVER, BROKEN = 1000, 1011
 # How soon somebody who signed out or was removed from the organization stops seeing its jobs.
 CHECK_ACCESS_S = 15.0
 
@@ -46,66 +43,68 @@ class JobConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
     """
 
     async def connect(self) -> None:
-        self._changed = asyncio.Event()
         self._feeding: asyncio.Task[None] | None = None
         await self.accept()  # a close code reaches the browser only after the handshake
         if not self.scope["user"].is_authenticated:
             await self.close(SIGN_IN)
             return
-        job_id = self.scope["url_route"]["kwargs"]["job"]
-        self._group = group_of(job_id)
-        await self.channel_layer.group_add(self._group, self.channel_name)
         self._feeding = asyncio.create_task(self._feed(_after(self.scope["query_string"])))
 
     async def disconnect(self, code: int) -> None:
         if self._feeding is not None:
             self._feeding.cancel()
-            await self.channel_layer.group_discard(self._group, self.channel_name)
-
-    async def job_changed(self, message: dict[str, Any]) -> None:
-        self._changed.set()
 
     async def _feed(self, after: int) -> None:
         """Send what is new until the job is over. Ends the connection in any case."""
-        loop = asyncio.get_running_loop()
-        entered_at = -CHECK_ACCESS_S
-        shown = None
+        job_id = self.scope["url_route"]["kwargs"]["job"]
         try:
-            while True:
-                self._changed.clear()
-                if loop.time() - entered_at >= CHECK_ACCESS_S:
-                    access, entered_at = await self._enter(), loop.time()
-                job, events = await _look(access, self.scope["url_route"]["kwargs"]["job"], after)
-                if events:
-                    await self.send_json({"type": "events", "events": events})
-                    after = events[-1]["sequence"]
-                if job != shown:
-                    await self.send_json({"type": "state", "job": job})
-                    shown = job
-                if len(events) == BATCH:
-                    continue
-                if job["is_over"]:
-                    await self.close(OVER)
-                    return
-                await asyncio.sleep(PAUSE_S)
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(self._changed.wait(), LOOK_S - PAUSE_S)
+            access = await self._enter(job_id)
+            async with watch(job_id) as feed:
+                await self._send_all(feed, access, after)
         except SignedOutError:
             await self.close(SIGN_IN)
         except (Http404, PermissionDenied):
             await self.close(NOT_FOUND)
         except Exception:
             logger.exception("The live view of a job broke off.")
-            await self.close(1011)
+            await self.close(BROKEN)
+
+    async def _send_all(self, feed: Feed, access: Access, after: int) -> None:
+        loop = asyncio.get_running_loop()
+        check_at = loop.time() + CHECK_ACCESS_S
+        shown = None
+        while not feed.is_broken:
+            news = feed.news()
+            if loop.time() >= check_at:
+                access, check_at = await self._enter(feed.job_id), loop.time() + CHECK_ACCESS_S
+            events = feed.after(after)
+            if events is None:
+                events = await _missed(access, feed.job_id, after)
+            if events:
+                await self.send_json({"type": "events", "events": events[:BATCH]})
+                after = events[:BATCH][-1]["sequence"]
+            if feed.job != shown and after >= feed.last:
+                await self.send_json({"type": "state", "job": feed.job})
+                shown = feed.job
+            if after < feed.last:
+                continue
+            if feed.job["is_over"]:
+                await self.close(OVER)
+                return
+            with suppress(TimeoutError):
+                await asyncio.wait_for(news.wait(), max(check_at - loop.time(), 0.05))
+        await self.close(BROKEN)
 
     @database_sync_to_async  # type: ignore[untyped-decorator]
-    def _enter(self) -> Access:
+    def _enter(self, job_id: UUID) -> Access:
         """Through the door again: the person may have signed out, the account been closed, the membership ended."""
         where = self.scope["url_route"]["kwargs"]
         user = _user_of(self.scope["session"].session_key)
         if user is None:
             raise SignedOutError
-        return enter_project(user, scope=None, organization__slug=where["organization"], slug=where["project"])
+        access = enter_project(user, scope=None, organization__slug=where["organization"], slug=where["project"])
+        access.get(Job, job_id)
+        return access
 
 
 def _user_of(session_key: str | None) -> User | None:
@@ -124,13 +123,10 @@ def _user_of(session_key: str | None) -> User | None:
 
 
 @database_sync_to_async  # type: ignore[untyped-decorator]
-def _look(access: Access, job_id: Any, after: int) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """The job and its next events. The job is read first: once it is over, every event is there."""
-    job = access.get(Job, job_id, access.query(Job).for_page())
-    events: list[JobEvent] = []
-    if job.last_sequence > after:
-        events = access.query(JobEvent).filter(job=job).after(after)[:BATCH]
-    return dict(JobOut(job).data), [dict(event) for event in EventOut(events, many=True).data]
+def _missed(access: Access, job_id: UUID, after: int) -> list[dict[str, Any]]:
+    """What a watcher lacks that is too old for the feed."""
+    events = access.query(JobEvent).filter(job=job_id).after(after)[:BATCH]
+    return [dict(event) for event in EventOut(events, many=True).data]
 
 
 def _after(query_string: bytes) -> int:

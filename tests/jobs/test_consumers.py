@@ -11,10 +11,11 @@ from asgiref.sync import sync_to_async
 from channels.db import database_sync_to_async
 from django.conf import settings
 from django.db import transaction
+from django.db.backends.utils import CursorWrapper
 from django.test import Client
 
 from apps.accounts.models import Membership, User
-from apps.jobs import consumers
+from apps.jobs import consumers, feed
 from apps.jobs.events import NewEvent
 from apps.jobs.leases import Lease, Progress, held, keep
 from apps.jobs.models import Job, JobEvent
@@ -89,10 +90,48 @@ async def test_whoever_comes_back_gets_what_they_missed(job, viewer, connect):
     await database_sync_to_async(keep)(lease, [log_line(str(index)) for index in range(1200)])
     await database_sync_to_async(finish)(lease)
     socket = await connect(job, viewer, "after=100")
-    assert sequences(await heard(socket, "succeeded")) == list(range(101, 601))
-    rest = [await socket.receive(), await socket.receive()]
-    assert sequences(rest) == list(range(601, 1204))
+    messages = await heard(socket, "succeeded")
+    assert sequences(messages) == list(range(101, 1204))
+    assert max(len(message.get("events", [])) for message in messages) == 500
     assert await socket.close_code() == 1000
+
+
+async def test_any_number_of_watchers_costs_one_query_a_look(job, viewer, connect):
+    sockets = [await connect(job, viewer) for _ in range(30)]
+    for socket in sockets:
+        await heard(socket, "queued")
+    asked: list[str] = []
+    execute = CursorWrapper.execute  # of any connection: each task has its own
+
+    def counted(self, sql, params=None):
+        asked.append(sql)
+        return execute(self, sql, params)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(CursorWrapper, "execute", counted)
+        await asyncio.sleep(3)
+    assert 2 <= len(asked) <= 4
+    assert all("jobs_jobevent" in sql for sql in asked)
+    lease = await database_sync_to_async(begin)(job)
+    await database_sync_to_async(finish)(lease)
+    for socket in sockets:
+        assert sequences(await heard(socket, "succeeded")) == [2, 3]
+        assert await socket.close_code() == 1000
+    assert not any(feed._feeds.values())
+
+
+async def test_who_comes_later_or_is_far_behind_gets_the_same(job, viewer, connect, monkeypatch):
+    monkeypatch.setattr(feed, "RECENT", 5)
+    early = await connect(job, viewer)
+    first = await heard(early, "queued")
+    lease = await database_sync_to_async(begin)(job)
+    await heard(early, "running")
+    await database_sync_to_async(keep)(lease, [log_line(str(index)) for index in range(20)])
+    late = await connect(job, viewer)
+    assert sequences([*first, *await heard(late, "running")])[0] == 1
+    await database_sync_to_async(finish)(lease)
+    assert sequences(await heard(early, "succeeded")) == list(range(3, 24))
+    assert sequences(await heard(late, "succeeded")) == [23]
 
 
 async def test_a_lost_wake_up_costs_a_second(job, viewer, connect, monkeypatch):
