@@ -42,6 +42,7 @@ def dashboard_callback(request: HttpRequest, context: dict[str, Any]) -> dict[st
     ]
     used, quota = organizations["used"] or 0, organizations["quota"] or 0
     context["storage"] = {"used": used, "quota": quota, "percent": round(100 * used / quota, 1) if quota else 0}
+    context["queue_url"] = reverse("admin:jobs_queue")
     context["job_states"] = [
         {
             "label": state.label,

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import environ
 from django.templatetags.static import static
+from django.urls import reverse_lazy
 
 from config import csp, limits, npm
 from config.files import storage_from_url
@@ -241,6 +242,7 @@ JOB_MAX_RUNNING = env.int("JOB_MAX_RUNNING", default=0)
 JOB_MAX_ATTEMPTS = env.int("JOB_MAX_ATTEMPTS", default=3)
 JOB_RETRY_S = env.int("JOB_RETRY_S", default=2)  # before the second attempt; four times as long before each further one
 JOB_CANARY_S = env.int("JOB_CANARY_S", default=60)
+METRICS_TOKEN = env.str("METRICS_TOKEN", default="")  # what a scrape of /metrics sends; empty: operators alone see it
 # Of a job that was stopped, so that it can be resumed: at most so much, for so long.
 JOB_SAVED_WORK_BYTES = env.int("JOB_SAVED_WORK_MB", default=2048) * 1024 * 1024
 JOB_SAVED_WORK_DAYS = env.int("JOB_SAVED_WORK_DAYS", default=14)
@@ -347,7 +349,13 @@ UNFOLD = {
     ],
     "SHOW_HISTORY": False,
     "DASHBOARD_CALLBACK": "apps.console.admin_dashboard.dashboard_callback",
-    "SIDEBAR": {"show_search": True, "show_all_applications": True},
+    "SIDEBAR": {
+        "show_search": True,
+        "show_all_applications": True,
+        "navigation": [
+            {"items": [{"title": "Queue", "icon": "stacks", "link": reverse_lazy("admin:jobs_queue")}]},
+        ],
+    },
 }
 
 # --- The rest --------------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ from django.urls import URLPattern, URLResolver, include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
 import apps.jobs.routing
+from apps.jobs import operator_views
 
 # Operators sign in where everybody does, so that their second factor is asked for too.
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
@@ -34,6 +35,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/device/v1/", include("apps.analytics.device_urls")),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
+    path("metrics", operator_views.metrics, name="metrics"),
     path("admin/", admin.site.urls),
 ]
 

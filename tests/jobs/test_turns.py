@@ -100,7 +100,9 @@ class TestWithinOne:
 
     def test_one_that_is_handed_back_has_its_old_place(self, add):
         add("a", 2)
-        job, lease = take()
+        taken = take()
+        assert taken is not None
+        job, lease = taken
         move(held(lease), Job.State.QUEUED)
         assert take()[0].pk == job.pk
 
