@@ -8,7 +8,6 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
-from unfold.admin import ModelAdmin
 
 from apps.accounts.admin import ViewOnlyAdmin
 from apps.accounts.models import User
@@ -51,7 +50,7 @@ class WorkerAdmin(ViewOnlyAdmin):
 
 
 @admin.register(Share)
-class ShareAdmin(ModelAdmin):  # type: ignore[misc]
+class ShareAdmin(ViewOnlyAdmin):
     """Only the number of jobs at a time can be changed. There is a row for each organization that has had a job."""
 
     list_display = ("organization", "max_running", "last_taken_at")
@@ -64,11 +63,11 @@ class ShareAdmin(ModelAdmin):  # type: ignore[misc]
         chosen = form.cleaned_data["max_running"]
         change_share(operator=cast(User, request.user), organization=obj.organization, max_running=chosen)
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
+    def has_change_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        return bool(request.user.is_active and request.user.is_superuser)
 
-    def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
-        return False
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+        return list(self.fields)
 
 
 def _tables(found: QueueReport) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from django.utils import timezone
 from uuid_utils.compat import uuid7
 
 from apps.accounts.models import Organization
+from apps.accounts.tenancy import OrganizationOwnedManager, OrganizationOwnedQuerySet
 from apps.projects.models import ApiKey
 from apps.projects.tenancy import TenantManager, TenantOwned, TenantQuerySet
 
@@ -63,11 +64,17 @@ class Worker(models.Model):
 class Share(models.Model):
     """What an organization gets of all workers. Its row is locked while one of its jobs is taken."""
 
-    organization = models.OneToOneField(Organization, models.CASCADE, primary_key=True, related_name="share")
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    organization = models.OneToOneField(Organization, models.CASCADE, related_name="share")
     max_running = models.PositiveSmallIntegerField(
         null=True, blank=True, help_text="How many of its jobs may run at a time; empty: JOB_MAX_RUNNING."
     )
     last_taken_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    objects: ClassVar[OrganizationOwnedManager[Share]] = OrganizationOwnedManager.from_queryset(  # type: ignore[assignment]
+        OrganizationOwnedQuerySet
+    )()
+    across_tenants: ClassVar[Any] = OrganizationOwnedQuerySet.as_manager()
 
     def __str__(self) -> str:
         return f"Share of {self.organization}"

@@ -149,7 +149,7 @@ def _tenants(now: datetime) -> dict[Any, Tenant]:
     names = ("project__organization", "project__organization__name", "created_at", "started_at")
     for pk, name, created, started in begun.values_list(*names)[:BEGUN]:
         tenants.setdefault(pk, Tenant(name)).waits_s.append((started - created).total_seconds())
-    for share in Share.objects.filter(organization__in=tenants):
+    for share in Share.across_tenants.filter(organization__in=tenants):
         tenants[share.organization_id].limit = share.limit
     return dict(sorted(tenants.items(), key=lambda item: (-item[1].queued, -item[1].running, item[1].name)))
 

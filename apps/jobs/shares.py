@@ -15,7 +15,7 @@ def change_share(*, operator: User, organization: Organization, max_running: int
 
     Running jobs go on; the organization finds the change in its audit log.
     """
-    share, _ = Share.objects.select_for_update().get_or_create(organization=organization)
+    share, _ = Share.across_tenants.select_for_update().get_or_create(organization=organization)
     before, share.max_running = share.max_running, max_running
     if before != max_running:
         share.save(update_fields=["max_running"])

@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from django.db.models import Count
+from django.db.models import Count, Min
 
 from apps.jobs.models import Job, Share
 
@@ -23,7 +23,7 @@ def next_job(now: datetime) -> Job | None:
     Only inside a transaction, which has to end with the job taken or ended.
     """
     for organization in _order(now):
-        share = Share.objects.select_for_update().get(organization=organization)
+        share = Share.across_tenants.select_for_update().get(organization=organization)
         job: Job | None = _line(organization, now).locked().first()
         # Counted under the lock: whoever else takes a job of this organization waits for it.
         if job is None or (share.limit is not None and _running(organization) >= share.limit):
@@ -42,7 +42,7 @@ def has_next(now: datetime) -> bool:
 def waits_for_room(job: Job, now: datetime) -> Job | None:
     """The job of the same organization that may begin because `job` has ended: None where no limit held it back."""
     organization = job.project.organization_id
-    share = Share.objects.filter(organization=organization).first()
+    share = Share.across_tenants.filter(organization=organization).first()
     if share is None or share.limit is None or _running(organization) >= share.limit:
         return None
     waiting: Job | None = _line(organization, now).first()
@@ -51,7 +51,8 @@ def waits_for_room(job: Job, now: datetime) -> Job | None:
 
 def _order(now: datetime) -> list[Any]:
     """The organizations with a job that may begin, the next one first."""
-    waiting = set(Job.across_tenants.ready(now).order_by().values_list(ORGANIZATION, flat=True).distinct())
+    ready = Job.across_tenants.ready(now).order_by()
+    waiting: dict[Any, datetime] = dict(ready.values_list(ORGANIZATION).annotate(since=Min("ready_at")))
     if not waiting:
         return []
     running: dict[Any, int] = dict(
@@ -60,16 +61,17 @@ def _order(now: datetime) -> list[Any]:
         .values_list(ORGANIZATION)
         .annotate(count=Count("pk"))
     )
-    shares = {share.organization_id: share for share in Share.objects.filter(organization__in=waiting)}
-    if missing := waiting - shares.keys():
+    shares = {share.organization_id: share for share in Share.across_tenants.filter(organization__in=waiting)}
+    if missing := waiting.keys() - shares.keys():
         made = [Share(organization_id=organization) for organization in missing]
-        Share.objects.bulk_create(made, ignore_conflicts=True)
+        Share.across_tenants.bulk_create(made, ignore_conflicts=True)
         shares |= {share.organization_id: share for share in made}
-    open_ = [
-        share for share in shares.values() if share.limit is None or running.get(share.organization_id, 0) < share.limit
-    ]
-    open_.sort(key=lambda share: (running.get(share.organization_id, 0), share.last_taken_at or NEVER))
-    return [share.organization_id for share in open_]
+    turn = {
+        pk: (running.get(pk, 0), share.last_taken_at or NEVER, waiting[pk])
+        for pk, share in shares.items()
+        if share.limit is None or running.get(pk, 0) < share.limit
+    }
+    return sorted(turn, key=turn.__getitem__)
 
 
 def _line(organization: Any, now: datetime) -> Any:

@@ -16,7 +16,7 @@ from apps.analytics.models import Event
 from apps.datasets.models import Dataset, DatasetVersion, Upload
 from apps.delivery.models import Installation, InstalledModel
 from apps.delivery.services import publish
-from apps.jobs.models import Job, JobEvent
+from apps.jobs.models import Job, JobEvent, Share
 from apps.models.models import Artifact, ModelVersion, RegisteredModel
 from apps.projects.access import Access
 from apps.projects.audit import record
@@ -61,6 +61,7 @@ def make_world(slug: str) -> World:
     )
     record(access, "project.looked_at", project)
 
+    Share.across_tenants.create(organization=organization)
     dataset_version = _dataset_version(project)
     version = _model_version(project, dataset_version)
     revision = publish(access=access, model=version.model, version=version)

@@ -42,7 +42,6 @@ def scripted(monkeypatch, settings, tmp_path) -> ScriptedHandler:
     monkeypatch.setitem(handlers._handlers, Job.Kind.CHECK, handler)
     monkeypatch.setitem(handlers._links, Job.Kind.CHECK, link)
     settings.DATA_DIR = tmp_path
-    settings.JOB_RETRY_S = 0
     settings.JOBS_DIR = tmp_path / "jobs"
     return handler
 

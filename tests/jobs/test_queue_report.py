@@ -58,7 +58,7 @@ class TestReport:
         Job.across_tenants.filter(pk=lost.pk).update(lease_expires_at=long_ago)
         Job.across_tenants.filter(pk=waiting.pk).update(ready_at=long_ago)
         assert [(one.job.pk, one.why.split()[0]) for one in report().stuck] == [(lost.pk, "Its"), (waiting.pk, "A")]
-        Share.objects.update(max_running=1)  # it waits for its own organization
+        Share.across_tenants.update(max_running=1)  # it waits for its own organization
         assert [one.job.pk for one in report().stuck] == [lost.pk]
 
     def test_a_silent_worker_and_a_late_canary_are_told(self, worker):
@@ -135,7 +135,7 @@ class TestPage:
     def test_operators_give_an_organization_another_share(self, page_of, operator, make_job):
         make_job()
         take()
-        share = Share.objects.get()
+        share = Share.across_tenants.get()
         url = f"/admin/jobs/share/{share.pk}/change/"
         assert page_of(operator).post(url, {"max_running": "3"}).status_code == 302
         share.refresh_from_db()

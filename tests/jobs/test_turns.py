@@ -119,9 +119,11 @@ class TestLimits:
     def test_an_operator_s_number_counts_instead_of_the_setting(self, add, settings):
         settings.JOB_MAX_RUNNING = 1
         add("a", 3)
-        Share.objects.update_or_create(organization=Organization.objects.get(slug="a"), defaults={"max_running": 2})
+        Share.across_tenants.update_or_create(
+            organization=Organization.objects.get(slug="a"), defaults={"max_running": 2}
+        )
         assert [take() is not None for _ in range(3)] == [True, True, False]
-        Share.objects.update(max_running=0)  # no limit
+        Share.across_tenants.update(max_running=0)  # no limit
         assert take() is not None
 
     def test_the_end_of_a_job_sends_for_one_that_had_to_wait(self, add, settings):

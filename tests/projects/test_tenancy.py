@@ -48,7 +48,8 @@ def test_every_row_of_a_tenant_has_the_manager_that_refuses():
     for models, manager in ((OF_AN_ORGANIZATION, OrganizationOwnedManager), (OF_A_PROJECT, TenantManager)):
         assert [model.__name__ for model in models if not isinstance(model._default_manager, manager)] == []
     assert {model for model in apps.get_models() if issubclass(model, TenantOwned)} <= set(OF_A_PROJECT)
-    assert {model.__name__ for model in OF_AN_ORGANIZATION} == {"Membership", "Invitation", "Project", "AuditEntry"}
+    names = {"Membership", "Invitation", "Project", "AuditEntry", "Share"}
+    assert {model.__name__ for model in OF_AN_ORGANIZATION} == names
 
 
 @pytest.mark.parametrize("model", TENANT_OWNED, ids=lambda model: model.__name__)

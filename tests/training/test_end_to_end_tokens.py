@@ -49,7 +49,8 @@ def test_tokens_are_imported_learned_measured_and_labelled_on_a_device(access, v
     run.refresh_from_db()
     assert (run.job.state, run.job.error_message) == (Job.State.SUCCEEDED, "")
     made = ModelVersion.across_tenants.get(label="narrow")
-    run_job(str(made.check_job_id))
+    for check in Job.across_tenants.filter(state=Job.State.QUEUED):
+        run_job(str(check.pk))  # the trainer's comes first
     made.refresh_from_db()
     assert made.state == "ready"
     assert (made.headline.name, made.metrics["test"]["num_tokens"] > 60) == ("token_f1", True)
