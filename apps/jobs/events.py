@@ -25,18 +25,22 @@ class NewEvent:
     data: dict[str, Any]
 
 
-def append(job: Job, events: Sequence[NewEvent]) -> None:
-    """Give `events` the next numbers of `job`. No number is missing, because the caller has locked the job's row."""
-    if not events:
-        return
+def append(job: Job, events: Sequence[NewEvent], *, changed: Sequence[str] = ()) -> None:
+    """Give `events` the next numbers of `job`, and save the fields of the job that the caller has `changed`.
+
+    No number is missing, because the caller has locked the job's row.
+    """
     first = job.last_sequence + 1
-    JobEvent.across_tenants.bulk_create(
-        JobEvent(project_id=job.project_id, job=job, sequence=first + index, kind=event.kind, data=event.data)
-        for index, event in enumerate(events)
-    )
     job.last_sequence += len(events)
-    job.save(update_fields=["last_sequence"])
-    transaction.on_commit(lambda: wake(job.pk))
+    fields = [*changed, *(["last_sequence"] if events else [])]
+    if fields:
+        job.save(update_fields=fields)
+    if events:
+        JobEvent.across_tenants.bulk_create(
+            JobEvent(project_id=job.project_id, job=job, sequence=first + index, kind=event.kind, data=event.data)
+            for index, event in enumerate(events)
+        )
+        transaction.on_commit(lambda: wake(job.pk))
 
 
 def group_of(job_id: UUID) -> str:

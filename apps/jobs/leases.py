@@ -96,8 +96,7 @@ def keep(lease: Lease, events: Sequence[NewEvent] = (), progress: Progress | Non
             job.progress, job.progress_message = progress.share, progress.message
             job.seconds_left = progress.seconds_left
             changed += ["progress", "progress_message", "seconds_left"]
-        job.save(update_fields=changed)
-        append(job, events)
+        append(job, events, changed=changed)
     return job.cancel_requested_at is not None
 
 

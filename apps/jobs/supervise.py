@@ -28,8 +28,9 @@ logger = logging.getLogger(__name__)
 BEAT_S = 0.5
 # How long a child may take to save its state after SIGTERM. Less than what service managers grant the worker itself.
 GRACE_S = 8.0
-# Between two looks at what the child uses: memory can grow by gigabytes within a second.
-LOOK_S = 0.1
+# Between two looks at what the child uses: memory can grow by gigabytes within a second. Far from its limit there is
+# more time: what lies between takes longer to fill.
+LOOK_S, CALM_LOOK_S = 0.1, 0.4
 LAST_LINES = 20
 
 
@@ -116,7 +117,7 @@ class _Watch:
 
     def _look(self, now: float) -> None:
         """Kill the child where it passed a limit: it can't be trusted to end by itself."""
-        self._next_look = now + LOOK_S
+        self._next_look = now + (CALM_LOOK_S if self._usage.is_far_from_limits else LOOK_S)
         if self.overrun is None and not self._child.has_ended and (found := self._usage.look(now)):
             self.overrun = found
             self.stop = self.stop or Stop.OVERRUN

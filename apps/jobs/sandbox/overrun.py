@@ -24,12 +24,15 @@ class Watch:
     def __init__(self, pid: int, folder: Folder, limits: Limits, group: Group | None) -> None:
         self._pid, self._limits, self._group = pid, limits, group
         self._disk = DiskMeter((folder.out, folder.work), limits.files)
+        self.is_far_from_limits = False
 
     def look(self, now: float) -> Overrun | None:
         limits = self._limits
         processes = tree(self._pid)
-        if memory_of(processes, limits.memory_bytes) > limits.memory_bytes:
+        memory = memory_of(processes, limits.memory_bytes)
+        if memory > limits.memory_bytes:
             return too_much_memory(limits)
+        self.is_far_from_limits = memory < limits.memory_bytes / 4
         if sum(process.tasks for process in processes) > limits.tasks + 2:
             return too_many_tasks(limits)
         if sum(process.cpu_s for process in processes) > limits.cpu_s:

@@ -1,4 +1,5 @@
 from django.apps import AppConfig
+from django.conf import settings
 
 
 class ScriptedConfig(AppConfig):
@@ -16,4 +17,5 @@ class ScriptedConfig(AppConfig):
         child.ENGINE_PATH = FAKE_ENGINE
         supervise.GRACE_S = 1.0
         handlers.register(Job.Kind.CHECK, ScriptedHandler(), link=link)
-        housekeeping.register("sweep jobs", 0.5, sweep)
+        if settings.JOB_LEASE_S < 10:
+            housekeeping.register("sweep jobs", 0.5, sweep)

@@ -2,9 +2,10 @@
 
 from config.settings import *  # noqa: F403
 from config.settings import INSTALLED_APPS as PLATFORM_APPS
+from config.settings import env
 
 INSTALLED_APPS = [*PLATFORM_APPS, "tests.jobs.scripted.apps.ScriptedConfig"]
 ROOT_URLCONF = "tests.jobs.scripted.urls"
-JOB_LEASE_S = 3
-JOB_RETRY_S = 1
-JOB_CANARY_S = 4
+JOB_LEASE_S = env.int("JOB_LEASE_S", default=3)
+JOB_RETRY_S = env.int("JOB_RETRY_S", default=1)
+JOB_CANARY_S = env.int("JOB_CANARY_S", default=4)

@@ -25,7 +25,13 @@ class Create(ProjectAPIView):
     scopes = {"POST": Scope.TRAINING}
 
     def post(self, request: Request, project: UUID) -> Response:
-        job = create_job(access=self.access, kind=Job.Kind.CHECK, title="Scripted", payload={"steps": request.data})
+        job = create_job(
+            access=self.access,
+            kind=Job.Kind.CHECK,
+            title="Scripted",
+            payload={"steps": request.data},
+            idempotency_key=request.query_params.get("key"),
+        )
         return Response(JobDetailOut(job).data, status=201)
 
 

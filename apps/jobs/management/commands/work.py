@@ -14,7 +14,7 @@ from types import FrameType
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
-from django.db import connections
+from django.db import DatabaseError, connections
 from django_q.cluster import Cluster
 from django_q.conf import Conf
 
@@ -28,6 +28,8 @@ logger = logging.getLogger(__name__)
 
 # A cluster that dies again and again, so many times within a minute, is not restarted any more.
 DEATHS_A_MINUTE = 5
+# How long processes that have nothing to do may take to end.
+STOP_S = 3.0
 PR_SET_PDEATHSIG = 1
 
 
@@ -75,7 +77,7 @@ class Command(BaseCommand):
             time.sleep(0.5)
         shutdown.announce()
         if cluster.should_stop:
-            cluster.stop()
+            _stop(cluster)
             return False
         _clear_away(cluster.sentinel.pid)
         shutdown.withdraw()
@@ -83,21 +85,43 @@ class Command(BaseCommand):
         return not cluster.should_stop
 
 
+def _stop(cluster: WorkerCluster) -> None:
+    """Let the cluster end by itself; where it is stuck, or some process does not hear, it is cleared away."""
+    cluster.stop_event.set()
+    deadline = time.monotonic() + STOP_S
+    while cluster.sentinel.is_alive():
+        if time.monotonic() > deadline and not _is_at_work():
+            logger.critical("The queue's processes did not end when they were told to.")
+            _clear_away(cluster.sentinel.pid)
+            return
+        cluster.sentinel.join(0.2)
+
+
 def _clear_away(sentinel: int) -> None:
     """End the processes of a cluster that can't be told to stop; what they run is handed back first if it can be."""
     family = {process.pid for process in tree(os.getpid())} - {os.getpid()}
     deadline = time.monotonic() + 2 * GRACE_S
-    while time.monotonic() < deadline and workers.is_at_work():
+    while time.monotonic() < deadline and _is_at_work():
         time.sleep(0.2)
     with suppress(ProcessLookupError):
         os.kill(sentinel, signal.SIGKILL)  # those below it get SIGTERM: see _tie_forks_to_parents
-    while left := family & {process.pid for process in tree(os.getpid())}:
+    deadline = time.monotonic() + STOP_S
+    while left := [pid for pid in family if tree(pid)]:
         if time.monotonic() > deadline:
             for pid in left:
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
         multiprocessing.active_children()  # joins those that have ended
         time.sleep(0.1)
+
+
+def _is_at_work() -> bool:
+    """Whether a process of this worker still has a job to hand back. A database that does not answer takes none."""
+    try:
+        return workers.is_at_work()
+    except DatabaseError:
+        logger.warning("The database did not answer while the worker was ending.", exc_info=True)
+        return False
 
 
 def _tie_forks_to_parents() -> None:

@@ -44,6 +44,11 @@ def play(steps: list[list], out: Path, work: Path) -> int:
                 say("x" * values[0])
             case "sleep":
                 time.sleep(values[0])
+            case "clock":
+                tell(event="log", level="info", message=f"clock {time.time()}")
+            case "repeat":
+                for _ in range(values[0]):
+                    play(values[1], out, work)
             case "ignore-sigterm":
                 signal.signal(signal.SIGTERM, signal.SIG_IGN)
             case "save-on-sigterm":
