@@ -11,6 +11,7 @@ import os
 import stat
 import tarfile
 import tempfile
+import time
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -38,14 +39,18 @@ class SavedWork:
 
 
 def save(lease: Lease, job: Job, folder: Folder) -> SavedWork | None:
-    """Put the folder's work into the storage. None: the job keeps none, there is none, or it is too much to keep."""
+    """Put the folder's work into the storage. None: the job keeps none, there is none, or it is too much to keep.
+
+    Its child may be at work. Small files go first: they say which of the large ones count, and are replaced before
+    these are deleted. Raises FileNotFoundError where one was deleted meanwhile.
+    """
     if not keeps_work(job):
         return None
-    files = list(_plain_files(folder.work))
-    size = sum(path.stat(follow_symlinks=False).st_size for path in files)
+    sizes = {path: path.stat(follow_symlinks=False).st_size for path in _plain_files(folder.work)}
+    files, size = sorted(sizes, key=sizes.__getitem__), sum(sizes.values())
     if not files or size > settings.JOB_SAVED_WORK_BYTES:
         return None
-    saved = SavedWork(f"projects/{job.project_id}/jobs/{job.pk}/work-{lease.token}.tar", size)
+    saved = SavedWork(f"projects/{job.project_id}/jobs/{job.pk}/work-{lease.token}-{time.time_ns()}.tar", size)
     with tempfile.TemporaryDirectory(dir=folder.root) as place:
         archive = Path(place) / "work.tar"
         with tarfile.open(archive, "w") as tar:

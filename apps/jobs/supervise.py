@@ -35,9 +35,18 @@ LAST_LINES = 20
 
 
 def supervise(
-    lease: Lease, arguments: Sequence[str], folder: Folder, *, limits: Limits, is_stopping: Callable[[], bool]
+    lease: Lease,
+    arguments: Sequence[str],
+    folder: Folder,
+    *,
+    limits: Limits,
+    is_stopping: Callable[[], bool],
+    on_beat: Callable[[], None] = lambda: None,
 ) -> Outcome:
-    """Run `python -m ml <arguments>` to its end, and say what the end means. `is_stopping`: the worker has to end."""
+    """Run `python -m ml <arguments>` to its end, and say what the end means.
+
+    `is_stopping`: the worker has to end. `on_beat` is called twice a second and must return at once.
+    """
     sandbox = standing()
     if sandbox.is_refusing:
         return Refusal("sandbox_unavailable", sandbox.why, [])
@@ -48,7 +57,8 @@ def supervise(
     ):
         watch = _Watch(lease, child, limits, overrun.Watch(child.pid, folder, limits, group), is_stopping)
         while not (child.has_ended and (child.is_silent or watch.has_waited_for_pipes())):
-            watch.turn()
+            if watch.turn():
+                on_beat()
         status = child.exit_status()
         watch.last_words()
         watch.look_back(ended_well=status == 0)
@@ -83,8 +93,8 @@ class _Watch:
         self._next_look = now + LOOK_S
         self._ended_at: float | None = None
 
-    def turn(self) -> None:
-        """Listen until the next look or beat at most, then do what is due."""
+    def turn(self) -> bool:
+        """Listen until the next look or beat at most, then do what is due. Returns whether it was a beat."""
         output, errors = self._child.read(max(min(self._next_beat, self._next_look) - time.monotonic(), 0.01))
         now = time.monotonic()
         for line in output:
@@ -94,10 +104,12 @@ class _Watch:
             self.last_lines.append(line[:LINE_LENGTH].decode(errors="replace"))
         if now >= self._next_look:
             self._look(now)
-        if now >= self._next_beat:
-            self._next_beat = now + BEAT_S
-            self._child.read_on()
-            self._beat(now)
+        if now < self._next_beat:
+            return False
+        self._next_beat = now + BEAT_S
+        self._child.read_on()
+        self._beat(now)
+        return True
 
     def last_words(self) -> None:
         """Write what has not been written yet; a lost lease keeps its place as the reason of the stop."""

@@ -15,6 +15,7 @@ from apps.jobs import endings, folders, leases, saved_work, shutdown, turns
 from apps.jobs.database import renew_connection
 from apps.jobs.endings import Fault
 from apps.jobs.handlers import Folder, JobHandler, handler_of
+from apps.jobs.keeping import Keeper
 from apps.jobs.leases import Heartbeat, Lease, LeaseLost
 from apps.jobs.meaning import Done, Outcome, Refusal, Stop
 from apps.jobs.models import Job
@@ -61,7 +62,10 @@ def _attempt(job: Job, lease: Lease) -> tuple[Outcome | None, SavedWork | None]:
             saved_work.restore(job, folder)
             arguments = handler.prepare(job, folder)
         limits = limits_for(job.kind, time_limit_s=job.time_limit_s)
-        outcome = supervise(lease, arguments, folder, limits=limits, is_stopping=shutdown.is_coming)
+        with Keeper(lease, job, folder) as keeper:
+            outcome = supervise(
+                lease, arguments, folder, limits=limits, is_stopping=shutdown.is_coming, on_beat=keeper.look
+            )
         if not isinstance(outcome, Done):
             return outcome, _saved(lease, job, folder, outcome)
         with Heartbeat(lease):

@@ -243,6 +243,7 @@ JOB_MAX_ATTEMPTS = env.int("JOB_MAX_ATTEMPTS", default=3)
 JOB_RETRY_S = env.int("JOB_RETRY_S", default=2)  # before the second attempt; four times as long before each further one
 JOB_CANARY_S = env.int("JOB_CANARY_S", default=60)
 METRICS_TOKEN = env.str("METRICS_TOKEN", default="")  # what a scrape of /metrics sends; empty: operators alone see it
+JOB_SAVE_EVERY_S = env.int("JOB_SAVE_EVERY_S", default=600)  # what a training job has done so far
 # Of a job that was stopped, so that it can be resumed: at most so much, for so long.
 JOB_SAVED_WORK_BYTES = env.int("JOB_SAVED_WORK_MB", default=2048) * 1024 * 1024
 JOB_SAVED_WORK_DAYS = env.int("JOB_SAVED_WORK_DAYS", default=14)

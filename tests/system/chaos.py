@@ -60,8 +60,9 @@ class Chaos:
         self.workers = [self.platform.start_worker() for _ in range(self.machines)]
 
     def run(self, *, jobs: int, kills: int, every_s: float) -> None:
-        """Create the jobs, one after the other while the first two thirds of the kills happen, then kill on."""
-        wanted = [kills * 2 // 3 * number // jobs for number in range(jobs)]
+        """Create half of the jobs before the first kill, and the others, one by one, until the last."""
+        rest = jobs - jobs // 2
+        wanted = [0] * (jobs // 2) + [kills * number // rest for number in range(rest)]
         done = 0
         while done < kills:
             while wanted and wanted[0] <= done:
