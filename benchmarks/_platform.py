@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import secrets
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -32,7 +33,7 @@ def running_platform(**settings: str) -> Iterator[Platform]:
     """A web server on an empty database; workers are the caller's to start. `settings`: environment variables."""
     (ROOT / "var").mkdir(exist_ok=True)
     before = dict(os.environ)
-    os.environ.update(USUAL | settings)
+    os.environ.update(USUAL | {"SECRET_KEY": secrets.token_urlsafe(50)} | settings)
     try:
         with tempfile.TemporaryDirectory(prefix="bench-", dir=ROOT / "var") as folder:
             platform = Platform(Path(folder), "tests.jobs.scripted.settings")
