@@ -11,9 +11,12 @@ from rest_framework.response import Response
 
 from apps.accounts.models import Role
 from apps.errors import Refused
+from apps.jobs.bulk import Action, change_jobs
+from apps.jobs.filters import NAMES, narrowed
 from apps.jobs.models import Job, JobEvent
+from apps.jobs.priorities import change_priority
 from apps.jobs.restarting import resume_job, retry_job
-from apps.jobs.serializers import EventsOut, JobDetailOut, JobOut
+from apps.jobs.serializers import BulkIn, BulkOut, EventsOut, JobDetailOut, JobOut, PriorityIn
 from apps.jobs.services import cancel_job
 from apps.projects.access import ProjectAPIView
 from apps.projects.models import Scope
@@ -27,16 +30,32 @@ class JobList(ProjectAPIView):
         parameters=[
             OpenApiParameter("state", enum=Job.State.values, description="Only jobs in this state."),
             OpenApiParameter("kind", enum=Job.Kind.values, description="Only jobs of this kind."),
+            OpenApiParameter("who", str, description="Only those of this person (an email address) or key (its id)."),
         ],
         responses=JobOut(many=True),
     )
     def get(self, request: Request, project: UUID) -> Response:
         """Jobs of the project, newest first."""
-        jobs = self.access.query(Job).for_page()
-        for name, choices in (("state", Job.State), ("kind", Job.Kind)):
-            if value := request.query_params.get(name):
-                jobs = jobs.filter(**{name: _choice(name, value, choices.values)})
+        asked = {name: request.query_params.get(name, "") for name in NAMES}
+        jobs = narrowed(self.access.query(Job).for_page(), **asked)
         return self.get_paginated_response(JobOut(self.paginate_queryset(jobs), many=True).data)
+
+
+class JobBulk(ProjectAPIView):
+    needs = {"POST": Role.DEVELOPER}
+    scopes = {"POST": Scope.TRAINING}
+
+    @extend_schema(operation_id="jobs_bulk", request=BulkIn, responses=BulkOut)
+    def post(self, request: Request, project: UUID) -> Response:
+        """Cancel, resume or start again up to 100 jobs. Answers which were, and why the others were not.
+
+        Each job is looked at by itself, and the answer is 200 also where all of them were refused.
+        """
+        body = BulkIn(data=request.data)
+        body.is_valid(raise_exception=True)
+        asked = body.validated_data
+        account = change_jobs(access=self.access, action=Action(asked["action"]), ids=asked["jobs"])
+        return Response(BulkOut(account).data)
 
 
 class JobDetail(ProjectAPIView):
@@ -77,6 +96,20 @@ class JobCancel(ProjectAPIView):
         return Response(JobDetailOut(found).data)
 
 
+class JobPriority(ProjectAPIView):
+    needs = {"POST": Role.DEVELOPER}
+    scopes = {"POST": Scope.TRAINING}
+
+    @extend_schema(operation_id="jobs_priority", request=PriorityIn, responses=JobDetailOut)
+    def post(self, request: Request, project: UUID, job: UUID) -> Response:
+        """Let a waiting job come sooner (higher) or later, among the jobs of its organization."""
+        body = PriorityIn(data=request.data)
+        body.is_valid(raise_exception=True)
+        found = self.access.get(Job, job)
+        changed = change_priority(access=self.access, job=found, priority=body.validated_data["priority"])
+        return Response(JobDetailOut(changed).data)
+
+
 class JobResume(ProjectAPIView):
     needs = {"POST": Role.DEVELOPER}
     scopes = {"POST": Scope.TRAINING}
@@ -99,9 +132,3 @@ class JobRetry(ProjectAPIView):
 
 def _with_person(jobs: Any) -> Any:
     return jobs.select_related("created_by")
-
-
-def _choice(name: str, value: str, accepted: list[str]) -> str:
-    if value not in accepted:
-        raise Refused("invalid", f"{name} must be one of {', '.join(accepted)}. Received: {value!r}.")
-    return value

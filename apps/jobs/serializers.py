@@ -8,7 +8,9 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from apps.errors import Detail
+from apps.jobs.bulk import MOST_AT_ONCE, Action
 from apps.jobs.models import Job, JobEvent
+from apps.jobs.priorities import HIGHEST, LOWEST
 from apps.jobs.restarting import can_be_resumed
 
 
@@ -41,6 +43,7 @@ class JobOut(serializers.ModelSerializer[Job]):
             "attempts",
             "max_attempts",
             "time_limit_s",
+            "priority",
             "created_by",
             "api_key",
             "created_at",
@@ -80,3 +83,34 @@ class EventsOut(serializers.Serializer[dict[str, Any]]):
         help_text="Of the newest event. Ask again while this is above what you got."
     )
     results = EventOut(many=True)
+
+
+class BulkIn(serializers.Serializer[None]):
+    action = serializers.ChoiceField(choices=Action.choices)
+    jobs = serializers.ListField(child=serializers.UUIDField(), min_length=1, max_length=MOST_AT_ONCE)
+
+
+class ChangedJobOut(serializers.ModelSerializer[Job]):
+    """A running job that was cancelled goes on for some seconds: look at its `state` again."""
+
+    class Meta:
+        model = Job
+        fields = ["id", "title", "state", "cancel_requested_at"]
+
+
+class RefusedJobOut(serializers.Serializer[Any]):
+    """`title` is empty where the project has no such job (`not_found`)."""
+
+    id = serializers.UUIDField()
+    title = serializers.CharField()
+    code = serializers.CharField()
+    message = serializers.CharField()
+
+
+class BulkOut(serializers.Serializer[Any]):
+    done = ChangedJobOut(many=True)
+    refused = RefusedJobOut(many=True)
+
+
+class PriorityIn(serializers.Serializer[dict[str, Any]]):
+    priority = serializers.IntegerField(min_value=LOWEST, max_value=HIGHEST)

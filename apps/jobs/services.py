@@ -114,10 +114,11 @@ def _same(project: Project, idempotency_key: str, kind: Job.Kind) -> Job | None:
 
 
 @transaction.atomic
-def cancel_job(*, access: Access, job: Job) -> Job:
+def cancel_job(*, access: Access, job: Job, why: str = "") -> Job:
     """Cancel a waiting job at once; of a running one, ask its worker to stop it, which takes some seconds.
 
-    Asking again changes nothing. Raises Refused("job_is_over") where there is nothing left to cancel.
+    Asking again changes nothing. `why` is for the log, where it was no person who asked. Raises Refused("job_is_over")
+    where there is nothing left to cancel.
     """
     job = access.query(Job).locked().get(pk=job.pk)
     if job.is_over:
@@ -125,15 +126,13 @@ def cancel_job(*, access: Access, job: Job) -> Job:
     if job.cancel_requested_at is not None:
         return job
     job.cancel_requested_at = timezone.now()
-    audit.record(access, "job.cancelled", job)
+    audit.record(access, "job.cancelled", job, **({"why": why} if why else {}))
     is_worked_on = job.state == Job.State.RUNNING and (job.lease_expires_at or job.queued_at) > timezone.now()
     if is_worked_on:
         job.save(update_fields=["cancel_requested_at"])
         who = access.user.email if access.user else str(access.actor)
-        append(
-            job,
-            [NewEvent(JobEvent.Kind.LOG, {"level": "info", "message": f"{who} asked for the job to be cancelled."})],
-        )
+        message = why or f"{who} asked for the job to be cancelled."
+        append(job, [NewEvent(JobEvent.Kind.LOG, {"level": "info", "message": message})])
     else:
         end_cancelled(job)
     return job

@@ -4,8 +4,10 @@ from apps.jobs import views
 
 urlpatterns = [
     path("jobs/", views.show_all, name="job-list"),
+    path("jobs/bulk/", views.bulk, name="job-bulk"),
     path("jobs/<uuid:job>/", views.show, name="job"),
     path("jobs/<uuid:job>/cancel/", views.cancel, name="job-cancel"),
+    path("jobs/<uuid:job>/priority/", views.prioritize, name="job-priority"),
     path("jobs/<uuid:job>/resume/", views.resume, name="job-resume"),
     path("jobs/<uuid:job>/retry/", views.retry, name="job-retry"),
 ]

@@ -97,8 +97,8 @@ def state(seed: dict[str, str], server: str) -> StorageState:
 def test_charts_have_lines_of_students_that_the_spec_does_not_name(open_page: Callable[..., Page], seed, state) -> None:
     page = open_page(state=state)
     page.goto(seed["run"])
-    labels = "Chart.getChart('measure-chart').data.datasets.filter(({data}) => data.length).map(({label}) => label)"
-    page.wait_for_function(f"() => window.Chart && {labels}.length === 4")
+    labels = "Chart.getChart('accuracy-chart').data.datasets.filter(({data}) => data.length).map(({label}) => label)"
+    page.wait_for_function(f"() => window.Chart?.getChart('accuracy-chart') && {labels}.length === 4")
     assert sorted(page.evaluate(labels)) == [
         *("cnn-average", "cnn-average, validation"),
         *("projection-search", "projection-search, validation"),

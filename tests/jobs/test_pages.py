@@ -86,8 +86,12 @@ class TestList:
         for _ in range(3):
             make_job()
         client = page_of(viewer)
-        with django_assert_num_queries(5):  # session, person, project, role, jobs
+        with django_assert_num_queries(7):  # session, person, project, role, jobs, members and keys for the filter
             client.get(BASE)
+        with django_assert_num_queries(5):  # without the filter
+            updated = client.get(BASE, headers={"hx-request": "true"}).content.decode()
+        assert updated.strip().startswith('<div class="card" id="jobs" hx-get=')
+        assert updated.count("<tr>") == 4
 
 
 class TestPage:
