@@ -9,9 +9,10 @@ from typing import Any
 from uuid import UUID
 
 from asgiref.sync import async_to_sync
-from channels.layers import get_channel_layer
+from channels.layers import InMemoryChannelLayer, get_channel_layer
 from django.db import transaction
 
+from apps.jobs import workers
 from apps.jobs.models import Job, JobEvent
 
 logger = logging.getLogger(__name__)
@@ -51,7 +52,8 @@ def group_of(job_id: UUID) -> str:
 def wake(job_id: UUID) -> None:
     """Tell the watchers that the table has something new. They look by themselves too: a loss costs a second."""
     layer = get_channel_layer()
-    if layer is None:
+    # What is in memory reaches this process alone, and nobody watches in a worker.
+    if layer is None or (isinstance(layer, InMemoryChannelLayer) and workers.worker_id()):
         return
     try:
         async_to_sync(layer.group_send)(group_of(job_id), {"type": "job.changed"})
