@@ -153,9 +153,13 @@ class Platform:
         self.start_web()
 
     def start_web(self) -> None:
+        self.begin_web()
+        until(self._is_up, "the web server")
+
+    def begin_web(self) -> None:
+        """Start the web server, and do not wait for it."""
         serve = ("-m", "uvicorn", "config.asgi:application", "--host", "127.0.0.1", "--port", str(self.port))
         self.web = self.start(*serve, "--log-level", "warning", "--no-access-log", "--timeout-graceful-shutdown", "2")
-        until(self._is_up, "the web server")
 
     def _is_up(self) -> bool:
         try:

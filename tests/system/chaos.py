@@ -60,9 +60,10 @@ class Chaos:
         self.workers = [self.platform.start_worker() for _ in range(self.machines)]
 
     def run(self, *, jobs: int, kills: int, every_s: float) -> None:
-        """Create half of the jobs before the first kill, and the others, one by one, until the last."""
-        rest = jobs - jobs // 2
-        wanted = [0] * (jobs // 2) + [kills * number // rest for number in range(rest)]
+        """Create a quarter of the jobs before the first kill, half one by one, and a quarter before the last."""
+        some = jobs // 4
+        wanted = [0] * some + [kills * number // (jobs - 2 * some) for number in range(jobs - 2 * some)]
+        wanted += [kills - 1] * some
         done = 0
         while done < kills:
             while wanted and wanted[0] <= done:
@@ -161,7 +162,7 @@ class Chaos:
                 self.workers[index] = self.platform.start_worker()
                 self.restarts["worker"] += 1
         if self.platform.web.poll() is not None:
-            self.platform.start_web()
+            self.platform.begin_web()
             self.restarts["web"] += 1
 
     def _of_platform(self) -> list[int]:
