@@ -15,6 +15,7 @@ import json
 import sys
 import time
 from collections import Counter
+from typing import Any
 
 import numpy as np
 import websockets
@@ -31,7 +32,7 @@ def main() -> None:
     jobs, clients, seconds = (5, 20, 10) if is_quick(__doc__) else (50, 500, SECONDS)
     with running_platform(JOB_WORKERS=str(jobs)) as platform:
         platform.start_worker()
-        steps = [["log", "info", "at work"], ["repeat", 900, [["clock"], ["sleep", 1]]]]
+        steps: list[list[Any]] = [["log", "info", "at work"], ["repeat", 900, [["clock"], ["sleep", 1]]]]
         ids = [platform.create(*steps) for _ in range(jobs)]
         until(lambda: all(platform.job(job)["last_sequence"] > 2 for job in ids), "all jobs at work", 300)
         heard = asyncio.run(listen(platform, ids, clients, seconds))

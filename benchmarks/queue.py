@@ -14,11 +14,11 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -26,8 +26,8 @@ from benchmarks._engine import figure, table
 from benchmarks._platform import database_name, is_quick, running_platform
 from tests.jobs.processes import Platform, tree, until
 
-STAMPED = [["clock"], ["result", {"answer": 42}]]
-EMPTY = [["result", {"answer": 42}]]
+STAMPED: list[list[Any]] = [["clock"], ["result", {"answer": 42}]]
+EMPTY: list[list[Any]] = [["result", {"answer": 42}]]
 
 # Makes many jobs of an organization at once, and prints the time.
 MANY = """
@@ -99,9 +99,9 @@ def main() -> None:
     report(idle, behind, rate, bare, many)
 
 
-def report(idle: list[float], behind: list[float], rate: float, bare: dict[str, object], many: int) -> None:
-    rows = []
-    medians = {}
+def report(idle: list[float], behind: list[float], rate: float, bare: dict[str, Any], many: int) -> None:
+    rows: list[dict[str, Any]] = []
+    medians: dict[tuple[str, str], float] = {}
     for name, case, waits in (
         ("ours", "idle", idle),
         ("ours", f"{many:,} queued", behind),
@@ -154,4 +154,4 @@ def worker(platform: Platform, command: str) -> Iterator[subprocess.Popen[bytes]
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

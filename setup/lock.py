@@ -21,13 +21,20 @@ COMPILE = [
     "make lock",
 ]
 
+# Extras of every installation; `ray` has a lock file of its own.
+INSTALLED = ("ml", "server", "demo", "dev")
+
 
 def lock(installation: Installation, *, upgrade: bool) -> int:
     """Write all lock files anew, keeping pinned versions where they still fit unless `upgrade`. Raises SetupError."""
     renew = ["--upgrade"] if upgrade else []
     compile_ = [str(installation.venv / "bin" / "uv"), "pip", "compile", *COMPILE]
-    everything = ["pyproject.toml", "--all-extras", "--python-version", "3.11", "-o", "requirements/all.txt"]
+    extras = [option for name in INSTALLED for option in ("--extra", name)]
+    everything = ["pyproject.toml", *extras, "--python-version", "3.11", "-o", "requirements/all.txt"]
     _run([*compile_, *renew, *everything], installation.environment)
+    # What is installed beside it, where it is wanted, in the versions that are there already.
+    ray = ["pyproject.toml", "--extra", "ray", "-c", "requirements/all.txt", "--python-version", "3.11"]
+    _run([*compile_, *renew, *ray, "-o", "requirements/ray.txt"], installation.environment)
     # The installer is the uv that everything else is installed with.
     bootstrap = ["requirements/bootstrap.in", "-c", "requirements/all.txt", "--python-version", "3.11"]
     _run([*compile_, *bootstrap, "-o", "requirements/bootstrap.txt"], installation.environment)

@@ -17,7 +17,7 @@ from setup import ROOT
 from setup.failure import SetupError
 from setup.services import s3_server, service_urls, unreachable
 
-REQUIRABLE = ("services", "browser", "sandbox")
+REQUIRABLE = ("services", "browser", "sandbox", "ray")
 EXECUTABLES = {"browser": ("chromium", "chromium-browser", "google-chrome"), "sandbox": ("bwrap",)}
 PACKAGES = {"browser": "chromium", "sandbox": "bubblewrap"}
 PYTEST = [sys.executable, "-m", "pytest", "-n", "2", "--dist", "loadfile"]

@@ -12,6 +12,7 @@ from django.utils.safestring import SafeString
 from apps.accounts.admin import ViewOnlyAdmin
 from apps.accounts.models import User
 from apps.jobs.models import Job, JobEvent, Share, Worker
+from apps.jobs.notices.models import Notice, NoticeChoice, NoticeMail, Webhook, WebhookDelivery
 from apps.jobs.queue_report import QueueReport, report
 from apps.jobs.shares import change_share
 from apps.projects.admin import TenantAdmin
@@ -68,6 +69,37 @@ class ShareAdmin(ViewOnlyAdmin):
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
         return list(self.fields)
+
+
+@admin.register(Notice)
+class NoticeAdmin(TenantAdmin):
+    list_display = ("created_at", "job", "project", "is_mailed")
+    list_select_related = ("job", "project__organization")
+
+
+@admin.register(NoticeChoice)
+class NoticeChoiceAdmin(TenantAdmin):
+    list_display = ("user", "project", "wants")
+    list_select_related = ("user", "project__organization")
+
+
+@admin.register(NoticeMail)
+class NoticeMailAdmin(TenantAdmin):
+    list_display = ("created_at", "user", "subject", "attempts", "due_at", "error")
+    list_select_related = ("user",)
+
+
+@admin.register(Webhook)
+class WebhookAdmin(TenantAdmin):
+    list_display = ("url", "project", "enabled", "failing_since", "switched_off_at")
+    list_filter = ("enabled",)
+
+
+@admin.register(WebhookDelivery)
+class WebhookDeliveryAdmin(TenantAdmin):
+    list_display = ("created_at", "event", "webhook", "state", "attempts", "status", "duration_ms")
+    list_select_related = ("webhook",)
+    list_filter = ("state", "event")
 
 
 def _tables(found: QueueReport) -> dict[str, Any]:

@@ -7,6 +7,7 @@ class JobsConfig(AppConfig):
     def ready(self) -> None:
         from apps.jobs import housekeeping, saved_work, workers
         from apps.jobs.folders import remove_left_folders
+        from apps.jobs.notices import chores as notices
         from apps.jobs.sweep import ask_for_work, sweep
 
         housekeeping.register("sweep jobs", 5, sweep)
@@ -15,3 +16,4 @@ class JobsConfig(AppConfig):
         housekeeping.register("forget workers that are gone", 60, workers.forget_gone)
         housekeeping.register("remove left job folders", 3600, remove_left_folders)
         housekeeping.register("remove old saved work", 3600, saved_work.sweep)
+        notices.register()

@@ -100,8 +100,13 @@ class Job(TenantOwned):
         FAILED = "failed", "Failed"
         CANCELLED = "cancelled", "Cancelled"
 
+    class Place(models.TextChoices):
+        WORKERS = "workers", "The platform's workers"
+        RAY = "ray", "The Ray cluster"
+
     kind = models.CharField(max_length=10, choices=Kind)
     state = models.CharField(max_length=10, choices=State, default=State.QUEUED)
+    runs_on = models.CharField(max_length=10, choices=Place, default=Place.WORKERS)
     title = models.CharField(max_length=200)
     payload = models.JSONField(
         default=dict, help_text="What the handler of this kind needs: ids of rows of the same project."
@@ -214,3 +219,7 @@ class JobEvent(TenantOwned):
     class Meta:
         ordering = ["job", "sequence"]
         constraints = [models.UniqueConstraint(fields=["job", "sequence"], name="job_event_sequence_unique")]
+
+
+# The models of the packages below belong to this app; they need Job, so they come last.
+import apps.jobs.notices.models  # noqa: E402,F401

@@ -34,5 +34,7 @@ def enqueue(job: Job, *, after: timedelta = AT_ONCE) -> None:
 
 
 def send(job: Job) -> None:
-    """The message alone."""
+    """The message alone. A job for the Ray cluster needs none: its dispatcher looks at the rows."""
+    if job.runs_on != Job.Place.WORKERS:
+        return
     async_task("apps.jobs.worker.run_job", str(job.pk), task_name=f"{job.kind} {job.pk}", save=False)

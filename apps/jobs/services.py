@@ -31,6 +31,7 @@ def create_job(
     idempotency_key: str | None = None,
     time_limit_s: int = DEFAULT_TIME_LIMIT_S,
     priority: int = 0,
+    runs_on: str = Job.Place.WORKERS,
 ) -> Job:
     """Make a queued job of the project; it reaches the queue when the caller's transaction commits.
 
@@ -39,7 +40,16 @@ def create_job(
     Refused("time_limit_too_long").
     """
     return _create(
-        access.project, access.user, access.api_key, kind, title, payload, idempotency_key, time_limit_s, priority
+        access.project,
+        access.user,
+        access.api_key,
+        kind,
+        title,
+        payload,
+        idempotency_key,
+        time_limit_s,
+        priority,
+        runs_on,
     )
 
 
@@ -69,6 +79,7 @@ def _create(
     idempotency_key: str | None,
     time_limit_s: int,
     priority: int,
+    runs_on: str = Job.Place.WORKERS,
 ) -> Job:
     if not 1 <= time_limit_s <= settings.JOB_MAX_SECONDS:
         raise Refused(
@@ -90,6 +101,7 @@ def _create(
                     api_key=api_key,
                     time_limit_s=time_limit_s,
                     priority=priority,
+                    runs_on=runs_on,
                     max_attempts=settings.JOB_MAX_ATTEMPTS,
                 )
         except IntegrityError:
@@ -97,7 +109,8 @@ def _create(
             if idempotency_key is not None and (same := _same(project, idempotency_key, kind)):
                 return same
             raise
-        append(job, [state_event(Job.State.QUEUED)])
+        waiting = {"message": "Waiting for the Ray cluster."} if runs_on == Job.Place.RAY else {}
+        append(job, [state_event(Job.State.QUEUED, **waiting)])
         enqueue(job)
     return job
 

@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from apps.jobs.events import NewEvent, append
 from apps.jobs.models import Job, JobEvent
+from apps.jobs.notices.outbox import note_end
 
 S = Job.State
 NEXT: dict[Job.State, frozenset[Job.State]] = {
@@ -57,6 +58,8 @@ def move(job: Job, to: Job.State, **about: Any) -> None:
         job.progress = 1
     job.save()
     append(job, [state_event(to, **about)])
+    if job.is_over:
+        note_end(job)
 
 
 def state_event(state: Job.State, **about: Any) -> NewEvent:

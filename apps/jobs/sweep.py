@@ -9,7 +9,7 @@ from django.utils import timezone
 from django_q.conf import Conf
 from django_q.models import OrmQ
 
-from apps.jobs import turns, workers
+from apps.jobs import places, turns, workers
 from apps.jobs.endings import abandon
 from apps.jobs.models import Job
 from apps.jobs.queue import enqueue, send
@@ -42,7 +42,8 @@ def ask_for_work() -> None:
     if not workers.is_short_of_work():
         return
     now = timezone.now()
-    job = Job.across_tenants.ready(now - USUAL_WAIT).order_by("id").first()
+    waiting = Job.across_tenants.ready(now - USUAL_WAIT).filter(runs_on=places.here())
+    job = waiting.order_by("id").first()
     if job is None or OrmQ.objects.filter(key=Conf.CLUSTER_NAME, lock__lt=now).exists():
         return
     if turns.has_next(now):

@@ -11,6 +11,7 @@ from typing import Any
 
 from django.db.models import Count, Min
 
+from apps.jobs import places
 from apps.jobs.models import Job, Share
 
 NEVER = datetime.min.replace(tzinfo=UTC)
@@ -51,7 +52,7 @@ def waits_for_room(job: Job, now: datetime) -> Job | None:
 
 def _order(now: datetime) -> list[Any]:
     """The organizations with a job that may begin, the next one first."""
-    ready = Job.across_tenants.ready(now).order_by()
+    ready = Job.across_tenants.ready(now).filter(runs_on=places.here()).order_by()
     waiting: dict[Any, datetime] = dict(ready.values_list(ORGANIZATION).annotate(since=Min("ready_at")))
     if not waiting:
         return []
@@ -75,7 +76,7 @@ def _order(now: datetime) -> list[Any]:
 
 
 def _line(organization: Any, now: datetime) -> Any:
-    line = Job.across_tenants.ready(now).filter(project__organization=organization)
+    line = Job.across_tenants.ready(now).filter(runs_on=places.here(), project__organization=organization)
     return line.order_by("-priority", "id")  # the oldest first: one that is tried again has its old place
 
 

@@ -1,8 +1,9 @@
-from django.urls import path
+from django.urls import include, path
 
 from apps.jobs import views
 
 urlpatterns = [
+    path("settings/", include("apps.jobs.notices.urls")),
     path("jobs/", views.show_all, name="job-list"),
     path("jobs/bulk/", views.bulk, name="job-bulk"),
     path("jobs/<uuid:job>/", views.show, name="job"),

@@ -1,7 +1,7 @@
 from django.contrib import admin
 
 from apps.projects.admin import TenantAdmin
-from apps.training.models import RunFile, SpecFile, TrainedModel, TrainingRun
+from apps.training.models import RunFile, SpecFile, Study, TrainedModel, TrainingRun, Trial
 
 
 @admin.register(TrainingRun)
@@ -37,3 +37,30 @@ class RunFileAdmin(TenantAdmin):
     list_display = ("path", "run", "sha256", "project")
     list_select_related = ("project", "run")
     search_fields = ("path", "sha256", "run__name", "project__name", "project__organization__slug")
+
+
+@admin.register(Study)
+class StudyAdmin(TenantAdmin):
+    list_display = (
+        "name",
+        "state",
+        "trials_wanted",
+        "at_once",
+        "sampler",
+        "pruner",
+        "project",
+        "created_by",
+        "created_at",
+    )
+    list_select_related = ("project", "created_by")
+    list_filter = ("state", "sampler", "pruner", "runs_on")
+    search_fields = ("name", "project__name", "project__organization__slug")
+    date_hierarchy = "created_at"
+
+
+@admin.register(Trial)
+class TrialAdmin(TenantAdmin):
+    list_display = ("study", "number", "state", "value", "bytes", "project", "created_at")
+    list_select_related = ("project", "study")
+    list_filter = ("state",)
+    search_fields = ("study__name", "project__name", "project__organization__slug")

@@ -14,6 +14,9 @@ from apps.jobs.models import Job
 from apps.models.models import ModelVersion, RegisteredModel
 from apps.projects.models import ApiKey
 from apps.projects.tenancy import TenantManager, TenantOwned, TenantQuerySet
+from apps.training.studies.models import Study, Trial
+
+__all__ = ["RunFile", "SpecFile", "Study", "TrainedModel", "TrainingRun", "Trial"]
 
 
 class SpecFileQuerySet(TenantQuerySet["SpecFile"]):
@@ -64,6 +67,11 @@ class TrainingRunQuerySet(TenantQuerySet["TrainingRun"]):
         long_texts = ("spec", "spec_yaml", "found_yaml", "proposal")
         return joined.defer(*long_texts, "job__payload", "job__result").order_by("-id")
 
+    def for_comparison(self) -> Self:
+        """Runs with their specs, jobs and data."""
+        joined = self.select_related("job", "model", "dataset_version__dataset")
+        return joined.defer("spec_yaml", "found_yaml", "proposal", "job__payload", "job__result").order_by("-id")
+
     def on_dataset(self, dataset: UUID) -> Self:
         """Runs on any version of a dataset, newest first."""
         return self.filter(dataset_version__dataset=dataset).order_by("-id")
@@ -71,7 +79,8 @@ class TrainingRunQuerySet(TenantQuerySet["TrainingRun"]):
     def with_models(self) -> Self:
         """One run with all that its page shows, the models that came out of it in the order of its spec."""
         trained = TrainedModel.across_tenants.select_related("version__model").prefetch_related("version__artifacts")
-        joined = self.select_related("job__created_by", "model", "dataset_version__dataset", "created_by", "api_key")
+        about = ("job__created_by", "model", "dataset_version__dataset", "created_by", "api_key", "trial__study")
+        joined = self.select_related(*about)
         with_trained = joined.prefetch_related(models.Prefetch("trained_models", trained.order_by("version__number")))
         return with_trained.prefetch_related(models.Prefetch("files", RunFile.across_tenants.order_by("path")))
 

@@ -34,32 +34,30 @@ def start_run(
     model: RegisteredModel | None = None,
     model_name: str = "",
     name: str = "",
+    priority: int = 0,
+    runs_on: str = Job.Place.WORKERS,
+    silent: bool = False,
 ) -> TrainingRun:
     """Validate `spec` (YAML text or data), register a new model if `model_name` is given, and enqueue the training.
 
-    Exactly one of `model` and `model_name` is needed. `name` defaults to the spec's experiment. Raises Refused with
-    details tied to `dataset_version`, `model`, `model_name` or a path in the spec; nothing is made then.
+    Exactly one of `model` and `model_name` is needed. `name` defaults to the spec's experiment; `priority` and
+    `runs_on` are the job's, and a `silent` one mails nobody at its end. Raises Refused with details tied to
+    `dataset_version`, `model`, `model_name` or a path in the spec; nothing is made then.
     """
-    if dataset_version.state != DatasetVersion.State.READY:
-        state = dataset_version.get_state_display().lower()
-        message = f"{dataset_version} can't be trained on. Received: a version that is {state}. Accepted: a ready one."
-        raise Refused("dataset_not_ready", message, details=[{"field": "dataset_version", "message": message}])
+    require_ready(dataset_version)
     validated = read_spec(spec, dataset_version)
     files = files_of(validated, dataset_version, lock=True)
-    if (model is None) == (not model_name.strip()):
-        message = "Say where the versions go: either an existing model, or the name of a new one. "
-        message += "Received: neither." if model is None else "Received: both."
-        raise Refused("model_missing", message, details=[{"field": "model", "message": message}])
-    if model is None:
-        model = _register(access, model_name)
+    model = destination(access=access, model=model, model_name=model_name)
     name = name.strip()[:MAX_NAME] or validated.experiment_name
     id = uuid7()  # noqa: A001  (the job and the run name each other)
     job = create_job(
         access=access,
         kind=Job.Kind.TRAIN,
         title=f"Train {name}",
-        payload={"run": str(id)},
+        payload={"run": str(id)} | ({"silent": True} if silent else {}),
         time_limit_s=settings.JOB_MAX_SECONDS,
+        priority=priority,
+        runs_on=runs_on,
     )
     run = TrainingRun.across_tenants.create(
         id=id,
@@ -80,6 +78,24 @@ def start_run(
     )
     audit.record(access, "run.started", run, model=model.slug, dataset_version=str(dataset_version))
     return run
+
+
+def require_ready(dataset_version: DatasetVersion) -> None:
+    """Raise Refused `dataset_not_ready` for a version that nothing can learn from."""
+    if dataset_version.state != DatasetVersion.State.READY:
+        state = dataset_version.get_state_display().lower()
+        message = f"{dataset_version} can't be trained on. Received: a version that is {state}. Accepted: a ready one."
+        raise Refused("dataset_not_ready", message, details=[{"field": "dataset_version", "message": message}])
+
+
+def destination(*, access: Access, model: RegisteredModel | None, model_name: str) -> RegisteredModel:
+    """Where versions go: `model`, or a new one with the name. Raises Refused `model_missing` unless it is one of them,
+    and what registering raises."""
+    if (model is None) == (not model_name.strip()):
+        message = "Say where the versions go: either an existing model, or the name of a new one. "
+        message += "Received: neither." if model is None else "Received: both."
+        raise Refused("model_missing", message, details=[{"field": "model", "message": message}])
+    return _register(access, model_name) if model is None else model
 
 
 def _register(access: Access, name: str) -> RegisteredModel:

@@ -7,7 +7,6 @@ from django.contrib import messages
 from django.http import HttpResponse, HttpResponseBase, JsonResponse
 from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
-from django.urls import reverse
 from django.utils.http import content_disposition_header
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
@@ -18,10 +17,11 @@ from apps.jobs.advice import advice_on
 from apps.jobs.live import live_context
 from apps.jobs.models import Job
 from apps.jobs.restarting import can_be_restarted
-from apps.models.metrics import WATCHED, primary_figure
+from apps.models.metrics import primary_figure
 from apps.models.models import ModelVersion, RegisteredModel
 from apps.projects.access import AccessRequest, project_page
 from apps.projects.pages import add_refusal, page_of
+from apps.training.compare_views import charts_context
 from apps.training.forms import RunForm
 from apps.training.models import TrainingRun
 from apps.training.named_files import choices_of
@@ -136,7 +136,6 @@ def show(request: AccessRequest, run: UUID) -> HttpResponseBase:
     job: Job = found.job
     can_write = access.allows(Role.DEVELOPER)
     trained = list(found.trained_models.all())
-    watched = WATCHED[found.task]
     context = live_context(access, job) | {
         "run": found,
         "trained": trained,
@@ -148,12 +147,7 @@ def show(request: AccessRequest, run: UUID) -> HttpResponseBase:
         "can_restart": can_write and can_be_restarted(job),
         "can_cancel": can_write and not job.is_over and job.cancel_requested_at is None,
         "primary": primary_figure(found.task),
-        "watched": watched,
-        "chart": {
-            "models": found.networks,
-            "measure": {"name": watched.name, "is_share": watched.kind == "share"},
-            "events": reverse("api-job-events", args=[access.project.pk, job.pk]),
-        },
+        **charts_context(access, [found]),
     }
     return render(request, "training/run.html", context)
 

@@ -164,6 +164,9 @@ EMAIL_USE_TLS = EMAIL_CONFIG.get("EMAIL_USE_TLS", False)
 EMAIL_USE_SSL = EMAIL_CONFIG.get("EMAIL_USE_SSL", False)
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="Bantam <bantam@localhost>")
 
+# Webhooks to http:// and to private addresses: for development and tests, where receivers run on this machine.
+WEBHOOK_ALLOW_PRIVATE = env.bool("WEBHOOK_ALLOW_PRIVATE", default=False)
+
 # --- Security --------------------------------------------------------------------------------------------------------
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
 SESSION_COOKIE_HTTPONLY = True
@@ -239,6 +242,9 @@ JOB_LEASE_S = env.int("JOB_LEASE_S", default=30)
 JOB_MAX_SECONDS = env.int("JOB_MAX_SECONDS", default=6 * 3600)
 # Of one organization, at a time; 0: as many as there are workers. Operators set it for one organization in the admin.
 JOB_MAX_RUNNING = env.int("JOB_MAX_RUNNING", default=0)
+# A Ray cluster that trials of studies may run on: "host:port" of its head. Empty: none.
+RAY_ADDRESS = env.str("RAY_ADDRESS", default="")
+RAY_CPUS_PER_JOB = env.float("RAY_CPUS_PER_JOB", default=1.0)
 JOB_MAX_ATTEMPTS = env.int("JOB_MAX_ATTEMPTS", default=3)
 JOB_RETRY_S = env.int("JOB_RETRY_S", default=2)  # before the second attempt; four times as long before each further one
 JOB_CANARY_S = env.int("JOB_CANARY_S", default=60)
@@ -330,11 +336,15 @@ SPECTACULAR_SETTINGS = {
         "ApiKeyKindEnum": "apps.projects.models.ApiKey.Kind",
         "JobKindEnum": "apps.jobs.models.Job.Kind",
         "JobStateEnum": "apps.jobs.models.Job.State",
+        "NoticeChoiceEnum": "apps.jobs.notices.models.NoticeChoice.Wants",
+        "WebhookDeliveryStateEnum": "apps.jobs.notices.models.WebhookDelivery.State",
         "DatasetVersionStateEnum": "apps.datasets.models.DatasetVersion.State",
         "UploadStateEnum": "apps.datasets.models.Upload.State",
         "ModelVersionStateEnum": "apps.models.models.ModelVersion.State",
         "ArtifactKindEnum": "apps.models.models.Artifact.Kind",
         "TrainedModelRoleEnum": "apps.training.models.TrainedModel.Role",
+        "StudyStateEnum": "apps.training.models.Study.State",
+        "TrialStateEnum": "apps.training.models.Trial.State",
     },
 }
 

@@ -17,13 +17,15 @@ from apps.datasets.models import Dataset, DatasetVersion, Upload
 from apps.delivery.models import Installation, InstalledModel
 from apps.delivery.services import publish
 from apps.jobs.models import Job, JobEvent, Share
+from apps.jobs.notices.models import Notice, NoticeChoice, NoticeMail, Webhook, WebhookDelivery
+from apps.jobs.notices.signing import new_secret, sealed
 from apps.models.models import Artifact, ModelVersion, RegisteredModel
 from apps.projects.access import Access
 from apps.projects.audit import record
 from apps.projects.authentication import hash_secret
 from apps.projects.models import ApiKey, Project, Scope
 from apps.projects.storage import storage
-from apps.training.models import RunFile, SpecFile, TrainedModel, TrainingRun
+from apps.training.models import RunFile, SpecFile, Study, TrainedModel, TrainingRun, Trial
 from ml.specs import TrainingSpec
 
 PATH = "dataset.json"
@@ -79,6 +81,7 @@ def make_world(slug: str) -> World:
         project=project, run=run, role=TrainedModel.Role.STUDENT, spec_id="small", version=version
     )
     RunFile.across_tenants.create(project=project, run=run, path=f"versions/{version.pk}.zip", sha256="0" * 64)
+    study = _study(run)
     installation = _installation(project, version)
     scopes = list(Scope.values)
     keys = {
@@ -91,6 +94,7 @@ def make_world(slug: str) -> World:
         others = [other for other in scopes if other != scope]
         keys[scope] = _key(project, ApiKey.Kind.SERVER, f"sk_{slug}_{scope}", [scope])
         keys[f"all but {scope}"] = _key(project, ApiKey.Kind.SERVER, f"sk_{slug}_but_{scope}", others)
+    delivery = _delivery(run.job, people[Role.DEVELOPER])
     kept = _upload(project, Upload.Purpose.FILE, Upload.State.USED, "phone.json")
     rows = {
         "organization": slug,
@@ -101,6 +105,8 @@ def make_world(slug: str) -> World:
         "token": token,
         "key": ApiKey.objects.for_project(project).get(kind=ApiKey.Kind.DEVICE).pk,
         "job": run.job_id,
+        "webhook": delivery.webhook_id,
+        "delivery": delivery.pk,
         "upload": _upload(project, Upload.Purpose.DATASET, Upload.State.WAITING).pk,
         "sent_archive": _upload(project, Upload.Purpose.DATASET, Upload.State.VERIFIED, "digits.zip").pk,
         "sent_model": _upload(project, Upload.Purpose.MODEL, Upload.State.VERIFIED, "digits.tflite").pk,
@@ -113,6 +119,7 @@ def make_world(slug: str) -> World:
         "version": version.pk,
         "artifact": Artifact.objects.for_project(project).get().pk,
         "run": run.pk,
+        "study": study.pk,
         "deployment": revision.deployment_id,
         "revision": revision.pk,
         "number": 1,
@@ -146,6 +153,21 @@ def _job(project: Project, kind: Job.Kind) -> Job:
         project=project, job=job, sequence=1, kind=JobEvent.Kind.LOG, data={"level": "info", "message": "hello"}
     )
     return job
+
+
+def _delivery(job: Job, person: User) -> WebhookDelivery:
+    """A webhook with one message, and what else there is of notices."""
+    project = job.project
+    Notice.across_tenants.create(project=project, job=job, about={"state": "failed", "error": None})
+    NoticeChoice.across_tenants.create(project=project, user=person, wants=NoticeChoice.Wants.NONE)
+    NoticeMail.across_tenants.create(project=project, user=person, subject="A job", text="It failed.", html="<p>It")
+    webhook = Webhook.across_tenants.create(
+        project=project, url="https://hooks.example/", events=["job.failed"], secret=sealed(new_secret())
+    )
+    delivery: WebhookDelivery = WebhookDelivery.across_tenants.create(
+        project=project, webhook=webhook, job=job, event="job.failed", body="{}"
+    )
+    return delivery
 
 
 def _upload(project: Project, purpose: Upload.Purpose, state: Upload.State, filename: str = "file") -> Upload:
@@ -204,6 +226,33 @@ def _model_version(project: Project, dataset_version: DatasetVersion) -> ModelVe
         sha256="0" * 64,
     )
     return version
+
+
+def _study(run: TrainingRun) -> Study:
+    study = Study.across_tenants.create(
+        project=run.project,
+        name="Search",
+        dataset_version=run.dataset_version,
+        model=run.model,
+        spec_yaml=run.spec_yaml,
+        space=[{"path": "hyperparameters.learning_rate", "kind": "float", "low": 0.001, "high": 0.1, "log": True}],
+        student="small",
+        metric="accuracy",
+        direction="maximize",
+        trials_wanted=2,
+        at_once=1,
+    )
+    Trial.across_tenants.create(
+        project=run.project,
+        study=study,
+        number=1,
+        run=run,
+        params={"hyperparameters.learning_rate": 0.01},
+        state=Trial.State.COMPLETE,
+        value=0.9,
+        bytes=1000,
+    )
+    return study
 
 
 def _installation(project: Project, version: ModelVersion) -> Installation:

@@ -17,7 +17,10 @@ SETTINGS = Path(__file__).resolve().parents[2] / "platform/config/settings.py"
 # What changes how fast the demo is or what it logs, and where its assets lie, but not what it shows.
 OF_THE_DEMO = {"DEBUG", "JOB_WORKERS", "LOG_LEVEL", "STATIC_HASHED", "STATIC_ROOT"}
 # How many jobs run for whom, and how soon what went wrong is tried again; who may read the figures.
-OF_THE_DEMO |= {"JOB_MAX_RUNNING", "JOB_MAX_ATTEMPTS", "JOB_RETRY_S", "JOB_CANARY_S", "JOB_SAVE_EVERY_S", "METRICS_TOKEN"}
+OF_THE_DEMO |= {"JOB_MAX_RUNNING", "JOB_MAX_ATTEMPTS", "JOB_RETRY_S", "JOB_CANARY_S", "JOB_SAVE_EVERY_S"}
+OF_THE_DEMO |= {"METRICS_TOKEN"}
+# Whom the end of a job is told to.
+OF_THE_DEMO |= {"WEBHOOK_ALLOW_PRIVATE"}
 # How this machine confines jobs is the same for every installation on it.
 OF_THE_DEMO |= {"SANDBOX", "SANDBOX_UID", "SANDBOX_CGROUP", "SANDBOX_READABLE"}
 

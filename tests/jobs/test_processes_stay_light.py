@@ -73,7 +73,7 @@ def test_the_look_at_a_process_s_memory_finds_what_is_there():
 def test_forms_and_addresses_need_the_engine_s_declared_specs_only():
     code = (
         "import sys, django; django.setup(); import config.urls, ml.data.import_spec, ml.spec_files; "
-        "heavy = {'tensorflow', 'tf_keras', 'ai_edge_litert', 'numpy', 'PIL'} & set(sys.modules); "
+        "heavy = {'tensorflow', 'tf_keras', 'ai_edge_litert', 'numpy', 'PIL', 'optuna'} & set(sys.modules); "
         "sys.exit(str(heavy) if heavy else 0)"
     )
     root = Path(__file__).parents[2]

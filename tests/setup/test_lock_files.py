@@ -9,7 +9,8 @@ import pytest
 
 from setup import ROOT
 
-PYTHON_LOCKS = ["requirements/all.txt", "requirements/bootstrap.txt", "device_client/requirements.txt"]
+PYTHON_LOCKS = ["requirements/all.txt", "requirements/ray.txt", "requirements/bootstrap.txt"]
+PYTHON_LOCKS += ["device_client/requirements.txt"]
 
 
 def pins(name: str) -> dict[str, str]:
@@ -55,3 +56,10 @@ def test_the_installer_is_the_uv_that_is_installed_later():
 
 def test_a_device_gets_neither_django_nor_tensorflow():
     assert {"django", "tensorflow"}.isdisjoint(pins("device_client/requirements.txt"))
+
+
+def test_ray_is_installed_where_it_is_wanted_only_and_changes_nothing_else():
+    everywhere, beside = pins("requirements/all.txt"), pins("requirements/ray.txt")
+    assert "ray" in beside.keys() - everywhere.keys()
+    versions = [{name: block.splitlines()[0] for name, block in one.items()} for one in (everywhere, beside)]
+    assert [name for name in beside.keys() & everywhere.keys() if versions[0][name] != versions[1][name]] == []

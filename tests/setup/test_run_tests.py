@@ -26,7 +26,7 @@ def test_nothing_is_required_unless_it_is_named():
 
 
 def test_an_unknown_requirement_is_refused_with_the_known_ones():
-    with pytest.raises(SetupError, match=r"accepts services, browser, sandbox\. Received: brwser"):
+    with pytest.raises(SetupError, match=r"accepts services, browser, sandbox, ray\. Received: brwser"):
         required({"REQUIRE": "services,brwser"})
 
 

@@ -27,9 +27,11 @@ from apps.projects import quotas
 from apps.projects.access import Access, enter_project
 from apps.projects.models import Project
 from apps.projects.storage import storage
-from apps.training.models import SpecFile
+from apps.training.models import SpecFile, Study
 from apps.training.presets import defaults_for
 from apps.training.spec_files import keep_file
+from apps.training.studies.services import Plan, start_study
+from tests.training.studying import SPACE
 
 EXAMPLES_A_CLASS = 30
 
@@ -174,3 +176,24 @@ def small_spec(dataset_version) -> dict:
         {"id": "dense", "model_type": "feed_forward", "params": {"units": [16]}},
     ]
     return spec
+
+
+@pytest.fixture
+def make_study(access, dataset_version, small_spec):
+    """`make_study(trials=…, sampler=…)` → a study of the student "bits"; `space=` for another one."""
+    del small_spec["trainer"]
+    small_spec["students"] = small_spec["students"][:1]
+
+    def make(space=SPACE, **plan) -> Study:
+        plan = {"trials": 6, "at_once": 2, "pruner": "none", **plan}
+        return start_study(
+            access=access,
+            dataset_version=dataset_version,
+            spec=small_spec,
+            space=space,
+            plan=Plan(**plan),
+            model_name=f"Digits {Study.across_tenants.count()}",
+            name="Search",
+        )
+
+    return make

@@ -186,8 +186,8 @@ def test_run_page_shows_state_spec_and_what_came_out(
     run.job.save()
     page = page_of(viewer)
     page.get(url("run", run.pk))
-    # session, user, project, role, run, its models with versions, artifacts, files, log
-    with django_assert_num_queries(9):
+    # session, user, project, role, run, its models with versions, artifacts, files, log, others to compare it with
+    with django_assert_num_queries(10):
         text = page.get(url("run", run.pk)).content.decode()
     for said in ("90.00 %", "1,234", "0.250 ms", "best student", "Succeeded", "experiment_name: digits"):
         assert said in text
@@ -210,7 +210,7 @@ def test_run_page_of_a_regression_shows_errors_instead_of_accuracy(page_of, view
         "Mean absolute error",
         'class="numeric">RMSE<',
         "0.1235",
-        '"measure": {"name": "mae", "is_share": false}',
+        '"measures": [{"name": "mae", "title": "Mean absolute error", "is_share": false}]',
     ):
         assert said in text
     assert "Accuracy" not in text
@@ -297,8 +297,8 @@ class TestFoundStudents:
     ):
         page = page_of(viewer)
         page.get(url("run", found.pk))
-        # session, user, project, role, run, its models, files, log: no versions, so no artifacts
-        with django_assert_num_queries(8):
+        # session, user, project, role, run, its models, files, log, others to compare it with: no versions or artifacts
+        with django_assert_num_queries(9):
             text = page.get(url("run", found.pk)).content.decode()
         for said in ("projection-search", "87.50 %", "8.0 KB", "0.030 ms", "0.031 ms", "cnn-average", "Family"):
             assert said in text

@@ -92,6 +92,11 @@ STATE_COLOURS = {
     "failed": "red",
     "refused": "red",
     "cancelled": "yellow",
+    "paused": "yellow",
+    "pruned": "yellow",
+    "complete": "green",
+    "finished": "green",
+    "delivered": "green",
     "expired": "yellow",
     "revoked": "red",
 }
