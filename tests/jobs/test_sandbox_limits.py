@@ -8,7 +8,9 @@ import re
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -53,15 +55,22 @@ class TestSettings:
 
 
 class TestProcesses:
+    @staticmethod
+    def of_two(pid: int, is_so: Callable[[usage.Process, usage.Process], bool]) -> list[usage.Process]:
+        """The process and its only child, if both are there and it is so; else nothing."""
+        found = sorted(tree(pid), key=lambda one: one.depth)
+        return found if len(found) == 2 and is_so(*found) else []
+
     def test_a_process_is_seen_with_all_below_it(self):
         code = "import subprocess, sys, time; kept = b'x' * 50_000_000; "
         code += "subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)']); time.sleep(60)"
         with subprocess.Popen([sys.executable, "-c", code], start_new_session=True) as process:
             try:
-                until(lambda: len(tree(process.pid)) == 2, "the child", 20)
-                top, below = sorted(tree(process.pid), key=lambda one: one.depth)
+                # Until it becomes another program, a child has its parent's memory.
+                small = partial(self.of_two, process.pid, lambda top, below: below.resident_bytes < 50_000_000)
+                top, below = until(small, "the child", 20)
                 assert (top.pid, top.depth, below.depth, top.tasks) == (process.pid, 0, 1, 1)
-                assert top.resident_bytes > 50_000_000 > below.resident_bytes
+                assert top.resident_bytes > 50_000_000
                 assert list(usage._children_by_search(process.pid)) == [below.pid]
             finally:
                 os.killpg(process.pid, 9)

@@ -64,6 +64,10 @@ def test_a_name_that_leads_to_this_machine_is_not_sent_to():
     assert "this machine's own" in answer.text
 
 
+def test_a_name_that_nobody_has_is_said():
+    assert post("https://nobody.invalid/", {}, b"{}").text.startswith("The address's name was not found: ")
+
+
 def test_a_name_with_one_forbidden_address_among_its_addresses_is_not_sent_to(monkeypatch):
     found = [(2, 1, 6, "", (ip, 443)) for ip in ("8.8.8.8", "169.254.169.254")]
     monkeypatch.setattr("apps.jobs.notices.addresses.socket.getaddrinfo", lambda *args, **more: found)

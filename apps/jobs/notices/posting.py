@@ -40,6 +40,8 @@ def post(url: str, headers: Mapping[str, str], body: bytes) -> Answer:
         status, text = _post(parse(url), headers, body, began + TIMEOUT_S)
     except Refused as refused:
         text = refused.message
+    except socket.gaierror as error:
+        text = f"The address's name was not found: {error.strerror}."
     except (OSError, http.client.HTTPException, ValueError) as error:
         late = time.monotonic() - began >= TIMEOUT_S
         text = f"No answer within {TIMEOUT_S:g} seconds." if late else f"{type(error).__name__}: {error}"
