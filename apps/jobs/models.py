@@ -60,6 +60,11 @@ class Worker(models.Model):
     def __str__(self) -> str:
         return f"{self.host}:{self.pid}"
 
+    @property
+    def has_free_process(self) -> bool:
+        """Whether it could run another job, by its `jobs`, of which only the running ones must be prefetched."""
+        return len(self.jobs.all()) < self.processes
+
 
 class Share(models.Model):
     """What an organization gets of all workers. Its row is locked while one of its jobs is taken."""

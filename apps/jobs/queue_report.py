@@ -96,8 +96,7 @@ class QueueReport:
 
     def is_canary_late(self, worker: Worker) -> bool:
         """Whether it should have been heard by now; not where every process is busy."""
-        is_free = len(worker.jobs.all()) < worker.processes
-        return is_free and self.canary_age(worker) > timedelta(seconds=3 * settings.JOB_CANARY_S)
+        return worker.has_free_process and self.canary_age(worker) > timedelta(seconds=3 * settings.JOB_CANARY_S)
 
 
 def report() -> QueueReport:
@@ -159,9 +158,7 @@ def _stuck(now: datetime, tenants: dict[Any, Tenant], workers: Sequence[Worker])
     jobs = Job.across_tenants.unfinished().select_related("project__organization").defer("payload", "result")
     is_due = Q(state=Job.State.QUEUED, ready_at__lt=now - OVERLOOKED_AFTER)
     is_lost = Q(state=Job.State.RUNNING, lease_expires_at__lt=now - SILENT_AFTER)
-    has_free = any(
-        len(worker.jobs.all()) < worker.processes for worker in workers if now - worker.heartbeat_at < SILENT_AFTER
-    )
+    has_free = any(worker.has_free_process for worker in workers if now - worker.heartbeat_at < SILENT_AFTER)
     found: list[StuckJob] = []
     for job in jobs.filter(is_due | is_lost).order_by("id")[:MOST_STUCK]:
         if job.state == Job.State.RUNNING:

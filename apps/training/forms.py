@@ -43,15 +43,9 @@ class SpecFileForm(forms.Form):
         }
 
 
-class RunForm(forms.Form):
-    """A new training run, but for the spec's own fields: those are made from its schema (see spec_form)."""
+class DestinationForm(forms.Form):
+    """What is learned from, and the model that what comes out becomes versions of."""
 
-    name = forms.CharField(
-        max_length=100,
-        required=False,
-        label="Name of the run",
-        help_text="The experiment's name if you leave it empty.",
-    )
     dataset_version = _DatasetVersionField(queryset=None, label="Data", empty_label=None)
     model: forms.ModelChoiceField[RegisteredModel] = forms.ModelChoiceField(
         queryset=None,
@@ -61,11 +55,6 @@ class RunForm(forms.Form):
         help_text="Each network that is trained becomes a version of it.",
     )
     model_name = forms.CharField(max_length=100, required=False, label="Name of the new model")
-    spec = forms.CharField(
-        label="TrainingSpec",
-        widget=forms.Textarea(attrs={"rows": 30, "class": "form-control code-area", "spellcheck": "false"}),
-        strip=False,
-    )
 
     def __init__(self, *args: Any, access: Access, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -74,3 +63,19 @@ class RunForm(forms.Form):
             field = self.fields[name]
             assert isinstance(field, forms.ModelChoiceField)
             field.queryset = rows
+
+
+class RunForm(DestinationForm):
+    """A new training run, but for the spec's own fields: those are made from its schema (see spec_form)."""
+
+    name = forms.CharField(
+        max_length=100,
+        required=False,
+        label="Name of the run",
+        help_text="The experiment's name if you leave it empty.",
+    )
+    spec = forms.CharField(
+        label="TrainingSpec",
+        widget=forms.Textarea(attrs={"rows": 30, "class": "form-control code-area", "spellcheck": "false"}),
+        strip=False,
+    )

@@ -5,10 +5,8 @@ from typing import Any
 from django import forms
 from django.conf import settings
 
-from apps.datasets.models import DatasetVersion
-from apps.models.models import RegisteredModel
 from apps.projects.access import Access
-from apps.training.forms import _DatasetVersionField
+from apps.training.forms import DestinationForm
 from apps.training.studies.models import MAX_AT_ONCE, MAX_TRIALS, Study
 from apps.training.studies.objective import figures_of
 from apps.training.studies.services import PLAN, Plan
@@ -16,7 +14,7 @@ from apps.training.studies.services import PLAN, Plan
 CODE = {"class": "form-control code-area", "spellcheck": "false"}
 
 
-class StudyForm(forms.Form):
+class StudyForm(DestinationForm):
     """A new study. What is wrong with its spec, its space or its plan is said by the service."""
 
     name = forms.CharField(
@@ -25,15 +23,6 @@ class StudyForm(forms.Form):
         label="Name of the study",
         help_text="The experiment's name if you leave it empty.",
     )
-    dataset_version = _DatasetVersionField(queryset=None, label="Data", empty_label=None)
-    model: forms.ModelChoiceField[RegisteredModel] = forms.ModelChoiceField(
-        queryset=None,
-        required=False,
-        label="Model",
-        empty_label="A new model",
-        help_text="Each network that a trial trains becomes a version of it.",
-    )
-    model_name = forms.CharField(max_length=100, required=False, label="Name of the new model")
     space = forms.CharField(
         label="What to vary",
         widget=forms.Textarea(attrs={"rows": 8, **CODE}),
@@ -68,12 +57,7 @@ class StudyForm(forms.Form):
     runs_on = forms.ChoiceField(label="Where trials run", choices=Study.RunsOn)
 
     def __init__(self, *args: Any, access: Access, task: str, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        ready = access.query(DatasetVersion).ready().select_related("dataset").order_by("-id")
-        for name, rows in (("dataset_version", ready), ("model", access.query(RegisteredModel).order_by("name"))):
-            field = self.fields[name]
-            assert isinstance(field, forms.ModelChoiceField)
-            field.queryset = rows
+        super().__init__(*args, access=access, **kwargs)
         metric = self.fields["metric"]
         assert isinstance(metric, forms.ChoiceField)
         metric.choices = [(figure.name, figure.title) for figure in figures_of(task)]
