@@ -105,6 +105,25 @@ def test_updates_equal_the_published_rules(tensorflow, name, decay):
     assert found == pytest.approx(list(Slow(name, 0.05, wanted).weights(2.0, gradients)), rel=1e-5)
 
 
+@pytest.mark.parametrize("name", ["adam", "adamw"])
+def test_rows_of_an_embedding_move_as_if_the_whole_gradient_were_given(tensorflow, name):
+    from ml.training.optimizers import make_optimizer
+
+    tf = tensorflow
+
+    def moved(gradients: list[Any]) -> list[list[float]]:
+        optimizer = make_optimizer(Hyperparameters(optimizer=name, learning_rate=0.05))
+        variable = tf.Variable([[2.0], [1.0], [-1.0]])
+        optimizer.build([variable])
+        for one in gradients:
+            optimizer.apply_gradients([(one, variable)])
+        return variable.numpy().tolist()
+
+    rows = [tf.IndexedSlices(tf.constant([[g]]), tf.constant([row]), [3, 1]) for g, row in [(1.0, 0), (-2.0, 2)]]
+    dense = [tf.convert_to_tensor(one) for one in rows]
+    assert moved(rows) == [pytest.approx(row, rel=1e-6) for row in moved(dense)]
+
+
 class Linear:
     """A model of one weight with outputs x·w, whose gradient can be made as large as one likes."""
 
