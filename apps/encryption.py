@@ -20,10 +20,10 @@ def encrypt(purpose: str, plain: bytes) -> bytes:
     return _cipher(purpose).encrypt(plain)
 
 
-def decrypt(purpose: str, token: bytes | memoryview) -> bytes:
-    """What `encrypt` was given for the same purpose. Raises UnreadableError."""
+def decrypt(purpose: str, token: bytes | memoryview, *, good_s: int | None = None) -> bytes:
+    """What `encrypt` was given for the same purpose, `good_s` seconds ago at most. Raises UnreadableError."""
     try:
-        return _cipher(purpose).decrypt(bytes(token))
+        return _cipher(purpose).decrypt(bytes(token), ttl=good_s)
     except InvalidToken:
         raise UnreadableError(
             f"What is stored for {purpose!r} can't be decrypted: it was stored under another SECRET_KEY. Start the "

@@ -12,5 +12,8 @@ from config.settings import *  # noqa: F403
 # What failed by a fault of the machine is tried again at once.
 JOB_RETRY_S = 0
 
+# No TensorBoard starts because a test opens every page.
+TENSORBOARD_MAX = 0
+
 # Hashing a password takes half a second on purpose. Nobody attacks these.
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

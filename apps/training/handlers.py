@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,9 @@ from django.urls import reverse
 
 from apps.datasets.models import DatasetVersion
 from apps.errors import Detail, Refused
+from apps.jobs.events import NewEvent, append
 from apps.jobs.handlers import Folder, Link
-from apps.jobs.models import Job
+from apps.jobs.models import Job, JobEvent
 from apps.models.files import StoredFile, trained_files_prefix
 from apps.models.models import Artifact
 from apps.models.services import TrainedFiles, add_trained_version
@@ -22,6 +23,8 @@ from apps.projects.storage import storage
 from apps.training.models import TrainedModel, TrainingRun
 from apps.training.named_files import NamedFile, files_of
 from apps.training.proposals import Found, found_in
+from apps.training.tensorboard import archives
+from apps.training.tensorboard.archives import Archive
 from ml.specs import TrainingSpec
 
 # What the engine reads of a dataset; the samples and the index are for people.
@@ -34,12 +37,15 @@ MEASUREMENTS = ("latency_ms", "parity", "cost", "agreement")
 class Stored:
     """What one run of the job has put into the storage: below `prefix`, the files of each model by its id.
 
-    `found`: what it has proposed, where the spec left the students to a search.
+    `found`: what it has proposed, where the spec left the students to a search. `logs`: what TensorBoard reads;
+    `warning` says why there are none.
     """
 
     prefix: str
     files: dict[str, list[StoredFile]]
     found: Found | None
+    logs: Archive | None = None
+    warning: str = ""
 
 
 class TrainHandler:
@@ -65,6 +71,10 @@ class TrainHandler:
         found = found_in(folder.out, TrainingSpec.parse(_run_of(job).spec))
         stored = Stored(trained_files_prefix(job, job.fencing_token), {}, found)
         try:
+            try:
+                stored = replace(stored, logs=archives.store(folder, stored.prefix))
+            except archives.TooLargeError as error:
+                stored = replace(stored, warning=str(error))
             for model in result["models"]:
                 files = [_store(stored.prefix, folder.out, listed) for listed in model["files"]]
                 stored.files[model["id"]] = files
@@ -99,8 +109,11 @@ class TrainHandler:
         if stored.found is not None:
             run.proposal, run.found_yaml = stored.found.proposal.model_dump(mode="json"), stored.found.yaml
             run.save(update_fields=["proposal", "found_yaml"])
+        if stored.warning:
+            append(job, [NewEvent(JobEvent.Kind.LOG, {"level": "warning", "message": stored.warning})])
         told = ("best_student", "steps", "stopped_early", "seconds")
-        return {"models": made, **{name: result.get(name) for name in told}}
+        about_logs = {archives.FOLDER: archives.noted(stored.logs)}
+        return {"models": made, **{name: result.get(name) for name in told}, **about_logs}
 
     def discard(self, job: Job, stored: Stored) -> None:
         storage().discard_tree(stored.prefix)  # the job may have a newer run by now, whose files stay

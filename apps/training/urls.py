@@ -2,6 +2,7 @@ from django.urls import path
 
 from apps.training import compare_views, file_views, views
 from apps.training.studies.urls import urlpatterns as study_urls
+from apps.training.tensorboard.urls import urlpatterns as tensorboard_urls
 
 urlpatterns = [
     path("training/", views.show_all, name="run-list"),
@@ -14,6 +15,7 @@ urlpatterns = [
     path("training/metrics.csv", compare_views.download, {"extension": "csv"}, name="run-metrics-csv"),
     path("training/metrics.json", compare_views.download, {"extension": "json"}, name="run-metrics-json"),
     *study_urls,
+    *tensorboard_urls,
     path("training/<uuid:run>/", views.show, name="run"),
     path("training/<uuid:run>/spec.yaml", views.download_spec, name="run-spec-file"),
 ]

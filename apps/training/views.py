@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
 from django.contrib import messages
 from django.http import HttpResponse, HttpResponseBase, JsonResponse
 from django.shortcuts import redirect, render
@@ -147,6 +148,7 @@ def show(request: AccessRequest, run: UUID) -> HttpResponseBase:
         "can_restart": can_write and can_be_restarted(job),
         "can_cancel": can_write and not job.is_over and job.cancel_requested_at is None,
         "primary": primary_figure(found.task),
+        "has_tensorboard": settings.TENSORBOARD_MAX > 0,
         **charts_context(access, [found]),
     }
     return render(request, "training/run.html", context)

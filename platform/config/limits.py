@@ -19,6 +19,13 @@ DEFAULTS: dict[str, dict[str, int]] = {
 }
 
 
+def whole(variable: str, value: int) -> int:
+    """The number as it is. Raises ImproperlyConfigured where it is below 0."""
+    if value < 0:
+        raise ImproperlyConfigured(f"{variable} must be 0 or more. Received: {value}")
+    return value
+
+
 def by_kind(variable: str, text: str, defaults: Mapping[str, int]) -> dict[str, int]:
     """The limit of each kind, and of every other one. Raises ImproperlyConfigured."""
     found = {}

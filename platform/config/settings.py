@@ -259,6 +259,15 @@ if SANDBOX not in {"auto", "bubblewrap", "landlock", "off"}:
 SANDBOX_UID = env.int("SANDBOX_UID", default=65534)  # who a worker that runs as root lets jobs run as
 SANDBOX_CGROUP = env.str("SANDBOX_CGROUP", default="")
 SANDBOX_READABLE = env.list("SANDBOX_READABLE", default=[])
+# The real TensorBoard, opened on a project's runs: how many at a time in this web process (0: none at all), after how
+# many seconds without a look one ends, and how much memory one may need.
+TENSORBOARD_MAX = limits.whole("TENSORBOARD_MAX", env.int("TENSORBOARD_MAX", default=4))
+TENSORBOARD_IDLE_S = limits.whole("TENSORBOARD_IDLE_S", env.int("TENSORBOARD_IDLE_S", default=900))
+TENSORBOARD_MEMORY_BYTES = limits.whole("TENSORBOARD_MEMORY_MB", env.int("TENSORBOARD_MEMORY_MB", default=1024)) * 2**20
+# The event files that are kept of one run; what one TensorBoard reads, of how many runs.
+TENSORBOARD_LOG_BYTES = limits.whole("TENSORBOARD_LOG_MB", env.int("TENSORBOARD_LOG_MB", default=64)) * 2**20
+TENSORBOARD_FOLDER_BYTES = limits.whole("TENSORBOARD_FOLDER_MB", env.int("TENSORBOARD_FOLDER_MB", default=512)) * 2**20
+TENSORBOARD_RUNS = limits.whole("TENSORBOARD_RUNS", env.int("TENSORBOARD_RUNS", default=50))
 # Each is one number for every kind of job, or "train=16384,check=2048": what is not named keeps its default.
 JOB_LIMITS = {
     name: limits.by_kind(f"JOB_{name.upper()}", env.str(f"JOB_{name.upper()}", default=""), defaults)

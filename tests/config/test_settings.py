@@ -35,6 +35,7 @@ def start(tmp_path, **environment: str) -> subprocess.CompletedProcess[str]:
         ({"EMAIL_VERIFICATION": "maybe"}, "EMAIL_VERIFICATION must be optional, mandatory or none"),
         ({"SECRET_KEY": "short"}, "SECRET_KEY must have at least 32 characters"),
         ({"DEVICE_REQUESTS_PER_MINUTE": "-1"}, "DEVICE_REQUESTS_PER_MINUTE must be 0 (no limit) or more"),
+        ({"TENSORBOARD_MEMORY_MB": "-1"}, "TENSORBOARD_MEMORY_MB must be 0 or more. Received: -1"),
         ({"BASE_URL": "bantam.example"}, "BASE_URL must be an http(s) address"),
     ],
 )

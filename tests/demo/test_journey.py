@@ -21,6 +21,9 @@ OF_THE_DEMO |= {"JOB_MAX_RUNNING", "JOB_MAX_ATTEMPTS", "JOB_RETRY_S", "JOB_CANAR
 OF_THE_DEMO |= {"METRICS_TOKEN"}
 # Whom the end of a job is told to.
 OF_THE_DEMO |= {"WEBHOOK_ALLOW_PRIVATE"}
+# How many TensorBoards run, how long, and what they read.
+OF_THE_DEMO |= {"TENSORBOARD_MAX", "TENSORBOARD_IDLE_S", "TENSORBOARD_MEMORY_MB"}
+OF_THE_DEMO |= {"TENSORBOARD_LOG_MB", "TENSORBOARD_FOLDER_MB", "TENSORBOARD_RUNS"}
 # How this machine confines jobs is the same for every installation on it.
 OF_THE_DEMO |= {"SANDBOX", "SANDBOX_UID", "SANDBOX_CGROUP", "SANDBOX_READABLE"}
 

@@ -13,6 +13,7 @@ from apps.projects.storage import storage
 from apps.training.models import TrainedModel
 from apps.training.services import start_run
 from apps.training.spec_text import to_yaml
+from apps.training.tensorboard import archives
 
 pytestmark = pytest.mark.engine
 
@@ -37,6 +38,7 @@ def finished_run(transactional_db, access, dataset_version, small_spec, organiza
 def test_a_run_ends_in_ready_versions_with_files_figures_and_lineage(finished_run, dataset_version, organization):
     run = finished_run
     assert (run.job.state, run.job.error_message) == (Job.State.SUCCEEDED, "")
+    assert storage().digest(archives.of(run.job).key) == run.job.result["tensorboard"]["sha256"]
     versions = list(ModelVersion.across_tenants.filter(model=run.model).order_by("number"))
     assert [(version.number, version.label, version.state) for version in versions] == [
         (1, "trainer", "ready"),
