@@ -72,6 +72,10 @@ class TrainingRunQuerySet(TenantQuerySet["TrainingRun"]):
         joined = self.select_related("job", "model", "dataset_version__dataset")
         return joined.defer("spec_yaml", "found_yaml", "proposal", "job__payload", "job__result").order_by("-id")
 
+    def without_trials(self) -> Self:
+        """Runs that somebody started by themselves: a study shows those that it started."""
+        return self.filter(trial=None)
+
     def on_dataset(self, dataset: UUID) -> Self:
         """Runs on any version of a dataset, newest first."""
         return self.filter(dataset_version__dataset=dataset).order_by("-id")

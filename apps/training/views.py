@@ -32,13 +32,21 @@ from apps.training.services import start_run
 from apps.training.spec_editing import Edited, from_form, from_yaml
 from apps.training.spec_form import spec_form
 from apps.training.spec_text import to_yaml
+from apps.training.studies.models import Trial
 
 
 @project_page()
 @require_GET
 def show_all(request: AccessRequest) -> HttpResponseBase:
-    page = page_of(request.access.query(TrainingRun).for_page(), request)
-    context = {"page": page, "can_write": request.access.allows(Role.DEVELOPER)}
+    """All runs; those of studies only with `?trials=shown`."""
+    runs, shows_trials = request.access.query(TrainingRun).for_page(), request.GET.get("trials") == "shown"
+    page = page_of(runs if shows_trials else runs.without_trials(), request)
+    context = {
+        "page": page,
+        "can_write": request.access.allows(Role.DEVELOPER),
+        "shows_trials": shows_trials,
+        "has_trials": request.access.query(Trial).exists(),
+    }
     if not page.rows:
         context["has_data"] = request.access.query(DatasetVersion).ready().exists()
     return render(request, "training/run_list.html", context)

@@ -217,6 +217,23 @@ def test_run_of_a_trial_leads_to_its_study(page_of, viewer, study):
     assert "trial 1" in text
 
 
+def test_runs_of_a_study_stand_in_the_list_of_runs_when_asked_for(
+    page_of, viewer, study, access, dataset_version, small_spec
+):
+    client, name = page_of(viewer), trials_of(study)[0].run.name
+    page = client.get(url("run-list")).text
+    assert name not in page
+    assert "No training runs but those of studies" in page
+    own = start_run(access=access, dataset_version=dataset_version, model=study.model, spec=small_spec, name="Mine")
+    page = client.get(url("run-list")).text
+    assert own.name in page
+    assert name not in page
+    assert '<a href="?trials=shown">Show them</a>' in page
+    page = client.get(url("run-list"), {"trials": "shown"}).text
+    assert own.name in page
+    assert name in page
+
+
 def test_study_is_paused_continued_changed_and_cancelled(page_of, developer, study):
     page = page_of(developer)
 
