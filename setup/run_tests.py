@@ -20,7 +20,8 @@ from setup.services import s3_server, service_urls, unreachable
 REQUIRABLE = ("services", "browser", "sandbox", "ray")
 EXECUTABLES = {"browser": ("chromium", "chromium-browser", "google-chrome"), "sandbox": ("bwrap",)}
 PACKAGES = {"browser": "chromium", "sandbox": "bubblewrap"}
-PYTEST = [sys.executable, "-m", "pytest", "-n", "2", "--dist", "loadfile"]
+# Files are given out in the order of tests/conftest.py; pytest-xdist would leave those with few tests for last.
+PYTEST = [sys.executable, "-m", "pytest", "-n", "2", "--dist", "loadfile", "--no-loadscope-reorder"]
 EMBEDDED = ["-m", "not services"]
 # What has nothing to do with where the platform keeps its rows and files is run once: the engine by itself, the device
 # client, these commands. A real training run through the worker (tests/training) is part of both, and one that is

@@ -16,6 +16,12 @@ from apps.projects.models import ApiKey, Project, Scope
 PASSWORD = "a-long-test-password"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with long tests come first, so that no process is left alone with one (setup/run_tests.py)."""
+    long = {item.path for item in items if item.get_closest_marker("engine") or item.get_closest_marker("browser")}
+    items.sort(key=lambda item: item.path not in long)
+
+
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup, django_db_blocker) -> Iterator[None]:
     """PostgreSQL drops no database that a thread of a finished test still has a connection to: such ones are ended."""
