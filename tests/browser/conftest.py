@@ -9,13 +9,14 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 from playwright.sync_api import Browser, Page, StorageState, ViewportSize, sync_playwright
 
 from setup import ROOT
 from setup.stack import Stack, platform_environment
+from tests.browser.seeding import sown
 
 CHROMIUM = next(
     (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
@@ -55,6 +56,19 @@ def server(environment: dict[str, str]) -> Iterator[str]:
     with Stack(environment, port=int(environment["BASE_URL"].rsplit(":")[-1])) as stack:
         stack.wait_ready()
         yield stack.address
+
+
+@pytest.fixture(scope="module")
+def seed(request: pytest.FixtureRequest, server: str, environment: dict[str, str]) -> dict[str, Any]:
+    """What the file's SEED made in the platform, and the key of a session: see seeding.py."""
+    return sown(environment, request.module.SEED)
+
+
+@pytest.fixture
+def state(seed: dict[str, Any], server: str) -> StorageState:
+    """A browser in which the owner of what was made is signed in."""
+    cookie = {"name": "sessionid", "value": seed["session"], "url": server}
+    return {"cookies": [cookie], "origins": []}  # type: ignore[list-item]
 
 
 @pytest.fixture(scope="module")

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Page, StorageState
+from playwright.sync_api import Page
 
-from setup import ROOT
 from tests.browser.axe import look_at, problems_of, problems_on
 
 # Runs inside of the platform under test: a tenant with a row of every kind, and one with nothing.
 SEED = """
-import json
-from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
-from django.contrib.sessions.backends.db import SessionStore
 from django.utils import timezone
 from apps.accounts.models import Role
 from apps.datasets.models import DatasetVersion, Upload
@@ -60,12 +53,7 @@ for model in admin.site._registry:
     row = getattr(model, "across_tenants", model._default_manager).first()
     if row is not None and model.__module__.startswith("apps."):
         admins.append(reverse(f"{name}_change", args=[row.pk]))
-session = SessionStore()
-session[SESSION_KEY] = str(owner.pk)
-session[BACKEND_SESSION_KEY] = "allauth.account.auth_backends.AuthenticationBackend"
-session[HASH_SESSION_KEY] = owner.get_session_auth_hash()
-session.save()
-print(json.dumps({"session": session.session_key, "pages": pages, "admin": admins}))
+seeded = {"pages": pages, "admin": admins}
 """
 EMPTY = ["", "datasets/", "training/", "models/", "deployments/", "deployments/new/", "devices/", "analytics/"]
 EMPTY += ["jobs/", "keys/"]
@@ -79,19 +67,6 @@ OF_SWAGGER_UI = {
     "color-contrast": "its badges of methods, its version and its button are white on light colours; not ours to style",
     "nested-interactive": "each operation's heading is a button with a button for its link in it",
 }
-
-
-@pytest.fixture(scope="module")
-def seed(server: str, environment: dict[str, str]) -> dict:
-    command = [sys.executable, "manage.py", "shell", "-v0", "-c", SEED]
-    done = subprocess.run(command, cwd=ROOT, env=environment, check=True, stdout=subprocess.PIPE, text=True)
-    return json.loads(done.stdout.splitlines()[-1])
-
-
-@pytest.fixture
-def state(seed: dict, server: str) -> StorageState:
-    cookie = {"name": "sessionid", "value": seed["session"], "url": server}
-    return {"cookies": [cookie], "origins": []}  # type: ignore[list-item]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, StorageState, expect
+from playwright.sync_api import Page, expect
 
-from setup import ROOT
 from tests.browser.axe import problems_on
 
 # Runs inside of the platform under test.
 SEED = """
-import json
 from uuid import uuid4
-from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
-from django.contrib.sessions.backends.db import SessionStore
 from django.utils import timezone
 from apps.accounts.models import Role
 from apps.analytics.models import Event
@@ -69,29 +62,10 @@ for index in range(5):
         model=heights.model, version=heights, error=0.1 * index, data={"label": "1", "correct": f"{1 + 0.1 * index}"},
         occurred_at=timezone.now())
 here = f"/o/found/p/{project.slug}"
-session = SessionStore()
-session[SESSION_KEY] = str(owner.pk)
-session[BACKEND_SESSION_KEY] = "allauth.account.auth_backends.AuthenticationBackend"
-session[HASH_SESSION_KEY] = owner.get_session_auth_hash()
-session.save()
-print(json.dumps({"session": session.session_key, "run": f"{here}/training/{run.pk}/",
-                  "files": f"{here}/training/files/", "new": f"{here}/training/new/", "analytics": f"{here}/analytics/",
-                  "upload": f"{here}/models/{version.model_id}/upload/"}))
+seeded = {"run": f"{here}/training/{run.pk}/",
+          "files": f"{here}/training/files/", "new": f"{here}/training/new/", "analytics": f"{here}/analytics/",
+          "upload": f"{here}/models/{version.model_id}/upload/"}
 """
-
-
-@pytest.fixture(scope="module")
-def seed(server: str, environment: dict[str, str]) -> dict[str, str]:
-    command = [sys.executable, "manage.py", "shell", "-v0", "-c", SEED]
-    done = subprocess.run(command, cwd=ROOT, env=environment, check=True, stdout=subprocess.PIPE, text=True)
-    found: dict[str, str] = json.loads(done.stdout.splitlines()[-1])
-    return found
-
-
-@pytest.fixture
-def state(seed: dict[str, str], server: str) -> StorageState:
-    cookie = {"name": "sessionid", "value": seed["session"], "url": server}
-    return {"cookies": [cookie], "origins": []}  # type: ignore[list-item]
 
 
 def test_charts_have_lines_of_students_that_the_spec_does_not_name(open_page: Callable[..., Page], seed, state) -> None:

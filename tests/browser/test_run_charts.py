@@ -4,24 +4,19 @@ from __future__ import annotations
 
 import csv
 import json
-import subprocess
-import sys
 from collections.abc import Callable
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from playwright.sync_api import Page, StorageState, expect
+from playwright.sync_api import Page, expect
 
-from setup import ROOT
 from tests.browser.axe import problems_of
+from tests.browser.seeding import run_inside
 
 # Runs inside of the platform under test: two runs that are over, and one that seems to run.
 SEED = """
 import copy
-import json
 from datetime import timedelta
-from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
-from django.contrib.sessions.backends.db import SessionStore
 from django.utils import timezone
 from apps.accounts.models import Role
 from apps.jobs.models import Job, JobEvent
@@ -51,12 +46,7 @@ for number, state in ((2, "succeeded"), (3, "succeeded"), (4, "running")):
         project=project, number=number, name=f"Rate {number}", dataset_version=first.dataset_version, model=first.model,
         spec=spec, spec_yaml="students: []", job=job)
     found.append(str(run.pk))
-session = SessionStore()
-session[SESSION_KEY] = str(owner.pk)
-session[BACKEND_SESSION_KEY] = "allauth.account.auth_backends.AuthenticationBackend"
-session[HASH_SESSION_KEY] = owner.get_session_auth_hash()
-session.save()
-print(json.dumps({"session": session.session_key, "list": f"/o/charts/p/{project.slug}/training/", "runs": found}))
+seeded = {"list": f"/o/charts/p/{project.slug}/training/", "runs": found}
 """
 MEASURE = """
 from apps.jobs.events import NewEvent, append
@@ -72,22 +62,6 @@ DRAWN = """(id) => Chart.getChart(id).data.datasets.map(({ label, data }) => [
 SCALE = (
     "(id) => Object.fromEntries(Object.entries(Chart.getChart(id).scales).map(([k, s]) => [k, [s.type, s.min, s.max]]))"
 )
-
-
-def run_inside(environment: dict[str, str], script: str) -> str:
-    command = [sys.executable, "manage.py", "shell", "-v0", "-c", script]
-    return subprocess.run(command, cwd=ROOT, env=environment, check=True, stdout=subprocess.PIPE, text=True).stdout
-
-
-@pytest.fixture(scope="module")
-def seed(server: str, environment: dict[str, str]) -> dict:
-    return json.loads(run_inside(environment, SEED).splitlines()[-1])
-
-
-@pytest.fixture
-def state(seed: dict, server: str) -> StorageState:
-    cookie = {"name": "sessionid", "value": seed["session"], "url": server}
-    return {"cookies": [cookie], "origins": []}  # type: ignore[list-item]
 
 
 def shown(page: Page, address: str, chart: str = "loss-chart") -> Page:

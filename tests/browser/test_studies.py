@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Page, StorageState, expect
+from playwright.sync_api import Page, expect
 
-from setup import ROOT
 from tests.browser.axe import problems_on
 
 # Runs inside of the platform under test. Trials are of studies that no worker brings on: paused, or over.
 SEED = """
-import json, random
-from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
-from django.contrib.sessions.backends.db import SessionStore
+import random
 from django.utils import timezone
 from datetime import timedelta
 from apps.accounts.models import Role
@@ -71,31 +65,12 @@ trades = study("Small and good", "paused", 12, also_smallest=True, note="The las
 begun = study("Just begun", "paused", 0)
 Project.across_tenants.create(organization=project.organization, name="Nothing yet", slug="nothing-yet")
 here = f"/o/studied/p/{project.slug}"
-session = SessionStore()
-session[SESSION_KEY] = str(owner.pk)
-session[BACKEND_SESSION_KEY] = "allauth.account.auth_backends.AuthenticationBackend"
-session[HASH_SESSION_KEY] = owner.get_session_auth_hash()
-session.save()
-print(json.dumps({"session": session.session_key, "list": f"{here}/training/studies/",
-                  "new": f"{here}/training/studies/new/?run={first.pk}", "over": f"{here}/training/studies/{over.pk}/",
-                  "trades": f"{here}/training/studies/{trades.pk}/", "begun": f"{here}/training/studies/{begun.pk}/",
-                  "empty": "/o/studied/p/nothing-yet/training/studies/"}))
+seeded = {"list": f"{here}/training/studies/",
+          "new": f"{here}/training/studies/new/?run={first.pk}", "over": f"{here}/training/studies/{over.pk}/",
+          "trades": f"{here}/training/studies/{trades.pk}/", "begun": f"{here}/training/studies/{begun.pk}/",
+          "empty": "/o/studied/p/nothing-yet/training/studies/"}
 """
 PAGES = ("list", "new", "over", "trades", "begun", "empty")
-
-
-@pytest.fixture(scope="module")
-def seed(server: str, environment: dict[str, str]) -> dict[str, str]:
-    command = [sys.executable, "manage.py", "shell", "-v0", "-c", SEED]
-    done = subprocess.run(command, cwd=ROOT, env=environment, check=True, stdout=subprocess.PIPE, text=True)
-    found: dict[str, str] = json.loads(done.stdout.splitlines()[-1])
-    return found
-
-
-@pytest.fixture
-def state(seed: dict[str, str], server: str) -> StorageState:
-    cookie = {"name": "sessionid", "value": seed["session"], "url": server}
-    return {"cookies": [cookie], "origins": []}  # type: ignore[list-item]
 
 
 def test_fields_are_added_to_the_space_and_the_study_is_started(open_page: Callable[..., Page], seed, state) -> None:

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 
 import pytest
 from playwright.sync_api import Error, Page, Route, StorageState, expect
 
 from tests.browser.axe import problems_of
-from tests.browser.test_run_charts import run_inside
 
 # Runs inside of the platform under test: a run that left its event files in the storage, one that seems to be at work.
 SEED = """
-import json, tempfile
+import tempfile
 from datetime import timedelta
 from pathlib import Path
-from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
-from django.contrib.sessions.backends.db import SessionStore
 from django.utils import timezone
 from apps.accounts.models import Role
 from apps.jobs.handlers import Folder
@@ -58,24 +54,8 @@ for number, state in ((2, "succeeded"), (3, "running")):
     stored = archives.store(folder, trained_files_prefix(job, 1))
     job.result = {"tensorboard": archives.noted(stored)}
     job.save()
-session = SessionStore()
-session[SESSION_KEY] = str(owner.pk)
-session[BACKEND_SESSION_KEY] = "allauth.account.auth_backends.AuthenticationBackend"
-session[HASH_SESSION_KEY] = owner.get_session_auth_hash()
-session.save()
-print(json.dumps({"session": session.session_key, "list": f"/o/boards/p/{project.slug}/training/", "runs": found}))
+seeded = {"list": f"/o/boards/p/{project.slug}/training/", "runs": found}
 """
-
-
-@pytest.fixture(scope="module")
-def seed(server: str, environment: dict[str, str]) -> dict:
-    return json.loads(run_inside(environment, SEED).splitlines()[-1])
-
-
-@pytest.fixture
-def state(seed: dict, server: str) -> StorageState:
-    cookie = {"name": "sessionid", "value": seed["session"], "url": server}
-    return {"cookies": [cookie], "origins": []}  # type: ignore[list-item]
 
 
 @pytest.fixture
