@@ -5,6 +5,7 @@ class DatasetsConfig(AppConfig):
     name = "apps.datasets"
 
     def ready(self) -> None:
+        from apps.datasets import cleaning
         from apps.datasets.handlers import ImportHandler, link_to_version
         from apps.datasets.uploads import awaits_bytes, sweep_uploads
         from apps.jobs import housekeeping
@@ -15,3 +16,4 @@ class DatasetsConfig(AppConfig):
         register(Job.Kind.IMPORT, ImportHandler(), link=link_to_version)
         receiving.accept_only(awaits_bytes)
         housekeeping.register("clear expired uploads", 300, sweep_uploads)
+        cleaning.register()

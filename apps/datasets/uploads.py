@@ -10,7 +10,7 @@ from django.db import transaction
 from django.utils import timezone
 from uuid_utils.compat import uuid7
 
-from apps.datasets.models import Upload
+from apps.datasets.models import Upload, UploadQuerySet
 from apps.errors import Detail, Refused
 from apps.projects import audit, quotas
 from apps.projects.access import Access
@@ -197,12 +197,17 @@ def drop_upload(upload: Upload, state: Upload.State | None = None) -> None:
     transaction.on_commit(lambda: storage().discard(row.storage_key), robust=True)
 
 
+def expired_uploads() -> UploadQuerySet:
+    """Those of which `sweep_uploads` will clear what they hold, if anything."""
+    return Upload.across_tenants.sweepable(timezone.now() - SWEEP_AFTER)
+
+
 def sweep_uploads() -> int:
     """Clear what expired uploads hold: quota and bytes. Returns how many were swept. Housekeeping calls it."""
     swept = 0
     # One short transaction a row, so that nobody who uploads meanwhile waits for the store to delete; at most
     # SWEEP_AT_MOST of them a time, so that the other chores get their turn. The next call takes up the rest.
-    for upload in Upload.across_tenants.sweepable(timezone.now() - SWEEP_AFTER)[:SWEEP_AT_MOST].iterator():
+    for upload in expired_uploads()[:SWEEP_AT_MOST].iterator():
         with transaction.atomic():
             row = Upload.across_tenants.select_for_update().get(pk=upload.pk)
             if row.state in {Upload.State.WAITING, Upload.State.VERIFIED}:

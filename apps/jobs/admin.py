@@ -15,6 +15,7 @@ from apps.jobs.models import Job, JobEvent, Share, Worker
 from apps.jobs.notices.models import Notice, NoticeChoice, NoticeMail, Webhook, WebhookDelivery
 from apps.jobs.queue_report import QueueReport, report
 from apps.jobs.shares import change_share
+from apps.projects import quotas
 from apps.projects.admin import TenantAdmin
 
 
@@ -139,8 +140,28 @@ def _tables(found: QueueReport) -> dict[str, Any]:
             "headers": ["Worker", "Heartbeat", "Canary", "Busy", "Jobs", "Sandbox", "Restarts"],
             "rows": workers,
         },
+        "clean_up": _clean_up(found),
         "stuck": {"headers": ["Job", "Organization", "State", "Why"], "rows": stuck},
     }
+
+
+def _clean_up(found: QueueReport) -> dict[str, Any] | None:
+    last = found.clean_up
+    if last is None or last.started_at is None:
+        return None
+    ended = "has not ended"
+    if not last.is_running and last.finished_at is not None:
+        ended = f"took {_seconds((last.finished_at - last.started_at).total_seconds())}"
+    row = [
+        f"{last.started_at:%Y-%m-%d %H:%M} UTC · {ended}" + (" · not all was looked at" if last.position else ""),
+        f"{last.files:,}",
+        quotas.in_words(last.bytes),
+        f"{last.expired:,}",
+        f"{last.foreign:,}",
+        f"{last.errors:,}" + (f" · {last.error[:200]}" if last.error else ""),
+    ]
+    headers = ["Began", "Files deleted", "Size", "Expired uploads", "Kept, of unknown projects", "Errors"]
+    return {"headers": headers, "rows": [row]}
 
 
 def _canary(found: QueueReport, worker: Worker) -> str:

@@ -5,7 +5,7 @@ class JobsConfig(AppConfig):
     name = "apps.jobs"
 
     def ready(self) -> None:
-        from apps.jobs import housekeeping, saved_work, workers
+        from apps.jobs import cleaning, housekeeping, saved_work, workers
         from apps.jobs.folders import remove_left_folders
         from apps.jobs.notices import chores as notices
         from apps.jobs.sweep import ask_for_work, sweep
@@ -17,3 +17,4 @@ class JobsConfig(AppConfig):
         housekeeping.register("remove left job folders", 3600, remove_left_folders)
         housekeeping.register("remove old saved work", 3600, saved_work.sweep)
         notices.register()
+        cleaning.register()

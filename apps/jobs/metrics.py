@@ -12,6 +12,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from apps.jobs.queue_report import QueueReport, report
+from apps.projects.models import CleanUp
 
 SHARES = (0.5, 0.95)
 
@@ -32,6 +33,8 @@ class _Queue(Collector):
         yield from self._workers()
         yield GaugeMetricFamily("bantam_queue_messages", "Messages that wait in the queue.", self._found.messages)
         yield GaugeMetricFamily("bantam_jobs_stuck", "Jobs that somebody should look at.", len(self._found.stuck))
+        if self._found.clean_up is not None:
+            yield from _clean_ups(self._found.clean_up)
 
     def _jobs(self) -> Iterator[Metric]:
         waiting = GaugeMetricFamily("bantam_jobs", "Unfinished jobs.", labels=["organization", "state"])
@@ -73,3 +76,15 @@ class _Queue(Collector):
             canary.add_metric(name, self._found.canary_age(worker).total_seconds())
             restarts.add_metric(name, worker.restarts)
         yield from (processes, busy, heartbeat, canary, restarts)
+
+
+def _clean_ups(last: CleanUp) -> Iterator[Metric]:
+    if last.finished_at is not None:
+        yield GaugeMetricFamily(
+            "bantam_cleanup_last_timestamp_seconds",
+            "When the last clean-up of the storage came to its end.",
+            last.finished_at.timestamp(),
+        )
+    yield CounterMetricFamily("bantam_cleanup_removed_files", "Files that nothing needed.", last.total_files)
+    yield CounterMetricFamily("bantam_cleanup_removed_bytes", "Of files that nothing needed.", last.total_bytes)
+    yield CounterMetricFamily("bantam_cleanup_errors", "What clean-ups could not do.", last.total_errors)

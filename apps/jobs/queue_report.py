@@ -15,6 +15,8 @@ from django_q.models import OrmQ
 
 from apps.jobs.models import Job, Share, Worker
 from apps.jobs.workers import GONE_AFTER
+from apps.projects import cleaning_record
+from apps.projects.models import CleanUp
 
 # Waiting times are those of the newest jobs that have begun.
 BEGUN = 2000
@@ -53,7 +55,10 @@ class StuckJob:
 
 @dataclass(frozen=True)
 class QueueReport:
-    """`messages` wait in django-q2's queue, `taken` ones are held by a worker or were lost with one."""
+    """`messages` wait in django-q2's queue, `taken` ones are held by a worker or were lost with one.
+
+    `clean_up`: the last one of the storage; None: there was none yet.
+    """
 
     at: datetime
     tenants: dict[Any, Tenant]
@@ -62,6 +67,7 @@ class QueueReport:
     finished: list[tuple[str, str, int]]
     messages: int
     taken: int
+    clean_up: CleanUp | None
 
     @property
     def queued(self) -> int:
@@ -100,7 +106,7 @@ class QueueReport:
 
 
 def report() -> QueueReport:
-    """Look at everything, in eight queries."""
+    """Look at everything, in nine queries."""
     now = timezone.now()
     tenants = _tenants(now)
     running = Job.across_tenants.filter(state=Job.State.RUNNING).select_related("project__organization").order_by("id")
@@ -126,6 +132,7 @@ def report() -> QueueReport:
         sorted(finished),
         messages["waiting"],
         messages["taken"],
+        cleaning_record.last(),
     )
 
 

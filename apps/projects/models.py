@@ -173,6 +173,37 @@ class AuditEntry(models.Model):
         )
 
 
+class CleanUp(models.Model):
+    """The last clean-up of the storage, and the sums of all of them, in one row: see cleaning_record.py."""
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=1, editable=False)
+    started_at = models.DateTimeField(null=True, help_text="None: there was none yet.")
+    finished_at = models.DateTimeField(null=True, blank=True, help_text="Of the last that came to its end.")
+    files = models.PositiveBigIntegerField(default=0, help_text="That the last one deleted.")
+    bytes = models.PositiveBigIntegerField(default=0)
+    expired = models.PositiveBigIntegerField(default=0, help_text="Uploads that the last one cleared.")
+    foreign = models.PositiveBigIntegerField(default=0, help_text="Kept: of projects that are not in this database.")
+    errors = models.PositiveIntegerField(default=0)
+    error = models.TextField(blank=True, help_text="The last one.")
+    position = models.CharField(
+        max_length=1100, blank=True, help_text="The key from which the next one goes on; empty: from the first."
+    )
+    total_files = models.PositiveBigIntegerField(default=0, help_text="That all of them deleted.")
+    total_bytes = models.PositiveBigIntegerField(default=0)
+    total_errors = models.PositiveBigIntegerField(default=0)
+
+    class Meta:
+        constraints = [models.CheckConstraint(condition=models.Q(pk=1), name="clean_up_has_one_row")]
+
+    def __str__(self) -> str:
+        return f"Clean-up of {self.started_at:%Y-%m-%d %H:%M}" if self.started_at else "No clean-up yet"
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the last one has not come to its end: it runs, or its worker died."""
+        return self.started_at is not None and (self.finished_at is None or self.finished_at < self.started_at)
+
+
 def _in_words(value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(map(_in_words, value))

@@ -14,10 +14,11 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any, Protocol, cast
+from typing import IO, Any, NamedTuple, Protocol, cast
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 from django.core import signing
 from django.core.files.storage import FileSystemStorage, default_storage
@@ -29,6 +30,21 @@ from storages.backends.s3 import S3Storage as DjangoS3Storage
 SALT = "bantam.file-link"
 CHUNK = 1024 * 1024
 PART = ".part"
+WRITING = ".writing-"
+# What either backend raises when it can't be reached or refuses.
+FAILURES = (OSError, BotoCoreError, ClientError)
+
+
+class Listed(NamedTuple):
+    """A file as the storage lists it: size in bytes, and when it was last written; None: it does not say.
+
+    `upload_id`: of an object that is sent in parts, and is not there before the last of them.
+    """
+
+    key: str
+    size: int
+    modified: datetime | None
+    upload_id: str = ""
 
 
 @dataclass(frozen=True)
@@ -88,6 +104,24 @@ class SignedStorage(Protocol):
         """Delete everything below the folder `prefix`. Fine when there is nothing."""
         ...
 
+    def files(self, prefix: str, after: str = "") -> Iterator[Listed]:
+        """Everything below the folder `prefix`, in an order that stays the same; of that what comes after a key.
+
+        Files that are being written are among them, by the name that they have until they are whole.
+        """
+        ...
+
+    def unfinished(self, prefix: str, before: datetime) -> Iterator[Listed]:
+        """Below the folder `prefix`, the objects that are sent in parts, or were until the sender died.
+
+        Those begun before `before`. `size` and `modified` are of the parts that have arrived.
+        """
+        ...
+
+    def abandon(self, unfinished: Listed) -> None:
+        """Delete the parts that have arrived of an unfinished object. Fine when there are none any more."""
+        ...
+
 
 class LocalStorage(FileSystemStorage):
     """Files below DATA_DIR/media. Links are signed by SECRET_KEY and carry key, method, size or name, and expiry."""
@@ -134,6 +168,17 @@ class LocalStorage(FileSystemStorage):
         folder = Path(self.path(_folder(prefix)))
         shutil.rmtree(folder, ignore_errors=True)
         _remove_empty_folders(folder.parent, Path(self.location))
+
+    def files(self, prefix: str, after: str = "") -> Iterator[Listed]:
+        folder = _folder(prefix)
+        rest = after.removeprefix(f"{folder}/").split("/") if after.startswith(f"{folder}/") else []
+        yield from _walk(Path(self.path(folder)), folder, rest)
+
+    def unfinished(self, prefix: str, before: datetime) -> Iterator[Listed]:
+        return iter(())  # they are files, under names of their own
+
+    def abandon(self, unfinished: Listed) -> None:
+        self.discard(unfinished.key)
 
 
 class S3Storage(DjangoS3Storage):  # type: ignore[misc]
@@ -190,6 +235,44 @@ class S3Storage(DjangoS3Storage):  # type: ignore[misc]
             if keys:
                 self._client.delete_objects(Bucket=self.bucket_name, Delete={"Objects": keys, "Quiet": True})
 
+    def files(self, prefix: str, after: str = "") -> Iterator[Listed]:
+        request = {"Bucket": self.bucket_name, "Prefix": _folder(prefix) + "/"}
+        if after:
+            request["StartAfter"] = after
+        for page in self._client.get_paginator("list_objects_v2").paginate(**request):
+            for item in page.get("Contents", []):
+                yield Listed(item["Key"], int(item["Size"]), item.get("LastModified"))
+
+    def unfinished(self, prefix: str, before: datetime) -> Iterator[Listed]:
+        where = {"Bucket": self.bucket_name, "Prefix": _folder(prefix) + "/"}
+        for page in self._client.get_paginator("list_multipart_uploads").paginate(**where):
+            for item in page.get("Uploads", []):
+                begun = item.get("Initiated")
+                if begun is not None and begun < before:
+                    sent = self._sent(item["Key"], item["UploadId"])
+                    newest = max([begun, *(at for _, at in sent)])
+                    yield Listed(item["Key"], sum(size for size, _ in sent), newest, item["UploadId"])
+
+    def abandon(self, unfinished: Listed) -> None:
+        try:
+            self._client.abort_multipart_upload(
+                Bucket=self.bucket_name, Key=unfinished.key, UploadId=unfinished.upload_id
+            )
+        except ClientError as error:
+            if not _is_missing(error):
+                raise
+
+    def _sent(self, key: str, upload_id: str) -> list[tuple[int, datetime]]:
+        """Size and time of each part that has arrived; none of an object that was finished or given up meanwhile."""
+        parts = self._client.get_paginator("list_parts")
+        try:
+            pages = parts.paginate(Bucket=self.bucket_name, Key=key, UploadId=upload_id)
+            return [(int(part["Size"]), part["LastModified"]) for page in pages for part in page.get("Parts", [])]
+        except ClientError as error:
+            if _is_missing(error):
+                return []
+            raise
+
     @property
     def _client(self) -> Any:
         return self.connection.meta.client
@@ -235,7 +318,7 @@ def _folder(prefix: str) -> str:
 
 
 def _is_missing(error: ClientError) -> bool:
-    return error.response.get("Error", {}).get("Code") in {"404", "NoSuchKey", "NotFound"}
+    return error.response.get("Error", {}).get("Code") in {"404", "NoSuchKey", "NoSuchUpload", "NotFound"}
 
 
 def _copy(chunks: Iterable[bytes], out: IO[bytes]) -> str:
@@ -250,7 +333,7 @@ def _copy(chunks: Iterable[bytes], out: IO[bytes]) -> str:
 def _whole_file(path: Path) -> Iterator[IO[bytes]]:
     """Write under another name; `path` appears when everything is there, and only then."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".writing-")
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=WRITING)
     try:
         with os.fdopen(descriptor, "wb") as out:
             yield out
@@ -258,6 +341,26 @@ def _whole_file(path: Path) -> Iterator[IO[bytes]]:
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+def _walk(folder: Path, key: str, after: list[str]) -> Iterator[Listed]:
+    """The files below `folder`, whose key is `key`, by name; of them those after the path `after` below it."""
+    try:
+        with os.scandir(folder) as entries:
+            found = sorted(entries, key=lambda entry: entry.name)
+    except (FileNotFoundError, NotADirectoryError):
+        return  # deleted meanwhile
+    for entry in found:
+        if after and entry.name < after[0]:
+            continue
+        rest = after[1:] if after and entry.name == after[0] else []
+        if entry.is_dir(follow_symlinks=False):
+            yield from _walk(Path(entry.path), f"{key}/{entry.name}", rest)
+        elif entry.is_file(follow_symlinks=False) and not (after and entry.name == after[0]):
+            with suppress(FileNotFoundError):
+                status = entry.stat(follow_symlinks=False)
+                modified = datetime.fromtimestamp(status.st_mtime, UTC)
+                yield Listed(f"{key}/{entry.name}", status.st_size, modified)
 
 
 def _remove_empty_folders(folder: Path, root: Path) -> None:

@@ -8,8 +8,10 @@ class TrainingConfig(AppConfig):
         from apps.jobs import housekeeping
         from apps.jobs.handlers import register
         from apps.jobs.models import Job
+        from apps.training import cleaning
         from apps.training.handlers import TrainHandler, link_to_run
         from apps.training.studies import advancing
 
         register(Job.Kind.TRAIN, TrainHandler(), link=link_to_run, keeps_work=True)
         housekeeping.register("bring studies on", advancing.PERIOD_S, advancing.sweep)
+        cleaning.register()

@@ -11,7 +11,7 @@ import environ
 from django.templatetags.static import static
 from django.urls import reverse_lazy
 
-from config import csp, limits, npm
+from config import csp, limits, nightly, npm
 from config.files import storage_from_url
 from config.secrets import load_secret_key
 
@@ -268,6 +268,10 @@ TENSORBOARD_MEMORY_BYTES = limits.whole("TENSORBOARD_MEMORY_MB", env.int("TENSOR
 TENSORBOARD_LOG_BYTES = limits.whole("TENSORBOARD_LOG_MB", env.int("TENSORBOARD_LOG_MB", default=64)) * 2**20
 TENSORBOARD_FOLDER_BYTES = limits.whole("TENSORBOARD_FOLDER_MB", env.int("TENSORBOARD_FOLDER_MB", default=512)) * 2**20
 TENSORBOARD_RUNS = limits.whole("TENSORBOARD_RUNS", env.int("TENSORBOARD_RUNS", default=50))
+# The nightly clean-up of the storage: when (UTC), and from which age on a file that nothing needs is deleted.
+CLEAN_UP_AT = nightly.time_of_day("CLEAN_UP_AT", env.str("CLEAN_UP_AT", default="03:00"))
+ORPHAN_LEAST_S = 2 * max(UPLOAD_EXPIRES_S, JOB_MAX_SECONDS)
+ORPHAN_AGE_S = nightly.safe_age("ORPHAN_AGE_S", env.int("ORPHAN_AGE_S", default=None), ORPHAN_LEAST_S)
 # Each is one number for every kind of job, or "train=16384,check=2048": what is not named keeps its default.
 JOB_LIMITS = {
     name: limits.by_kind(f"JOB_{name.upper()}", env.str(f"JOB_{name.upper()}", default=""), defaults)

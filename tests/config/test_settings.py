@@ -36,6 +36,10 @@ def start(tmp_path, **environment: str) -> subprocess.CompletedProcess[str]:
         ({"SECRET_KEY": "short"}, "SECRET_KEY must have at least 32 characters"),
         ({"DEVICE_REQUESTS_PER_MINUTE": "-1"}, "DEVICE_REQUESTS_PER_MINUTE must be 0 (no limit) or more"),
         ({"TENSORBOARD_MEMORY_MB": "-1"}, "TENSORBOARD_MEMORY_MB must be 0 or more. Received: -1"),
+        ({"CLEAN_UP_AT": "3 am"}, "CLEAN_UP_AT must be a time of the day (UTC) as HH:MM, such as 03:00, or off"),
+        ({"CLEAN_UP_AT": "24:00"}, "Received: '24:00'"),
+        ({"ORPHAN_AGE_S": "3600"}, "ORPHAN_AGE_S must be 172800 … 315360000 seconds"),
+        ({"ORPHAN_AGE_S": "604800", "JOB_MAX_SECONDS": "604800"}, "ORPHAN_AGE_S must be 1209600 …"),
         ({"BASE_URL": "bantam.example"}, "BASE_URL must be an http(s) address"),
     ],
 )

@@ -80,7 +80,7 @@ class TestReport:
         take()
         take()
         Job.across_tenants.update(ready_at=timezone.now() - timedelta(hours=1))
-        with django_assert_num_queries(8):
+        with django_assert_num_queries(9):
             report()
 
     def test_quantiles(self):
