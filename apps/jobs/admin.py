@@ -14,6 +14,7 @@ from apps.accounts.models import User
 from apps.jobs.models import Job, JobEvent, Share, Worker
 from apps.jobs.notices.models import Notice, NoticeChoice, NoticeMail, Webhook, WebhookDelivery
 from apps.jobs.queue_report import QueueReport, report
+from apps.jobs.schedules.models import JobSchedule
 from apps.jobs.shares import change_share
 from apps.projects import quotas
 from apps.projects.admin import TenantAdmin
@@ -101,6 +102,14 @@ class WebhookDeliveryAdmin(TenantAdmin):
     list_display = ("created_at", "event", "webhook", "state", "attempts", "status", "duration_ms")
     list_select_related = ("webhook",)
     list_filter = ("state", "event")
+
+
+@admin.register(JobSchedule)
+class JobScheduleAdmin(TenantAdmin):
+    list_display = ("name", "project", "starts", "rhythm", "zone", "enabled", "next_run", "last_due", "skip_code")
+    list_select_related = ("project__organization",)
+    list_filter = ("enabled", "starts", "skip_code")
+    search_fields = ("name", "project__name", "project__organization__slug")
 
 
 def _tables(found: QueueReport) -> dict[str, Any]:

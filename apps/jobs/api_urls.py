@@ -4,6 +4,7 @@ from apps.jobs import api
 
 urlpatterns = [
     path("", include("apps.jobs.notices.api_urls")),
+    path("", include("apps.jobs.schedules.api_urls")),
     path("jobs", api.JobList.as_view(), name="api-job-list"),
     path("jobs/bulk", api.JobBulk.as_view(), name="api-job-bulk"),
     path("jobs/<uuid:job>", api.JobDetail.as_view(), name="api-job"),

@@ -8,12 +8,14 @@ class JobsConfig(AppConfig):
         from apps.jobs import cleaning, housekeeping, saved_work, workers
         from apps.jobs.folders import remove_left_folders
         from apps.jobs.notices import chores as notices
+        from apps.jobs.schedules import timers
         from apps.jobs.sweep import ask_for_work, sweep
 
         housekeeping.register("sweep jobs", 5, sweep)
         housekeeping.register("say that the worker is alive", 5, workers.beat)
         housekeeping.register("ask for work", 3, ask_for_work)
         housekeeping.register("forget workers that are gone", 60, workers.forget_gone)
+        housekeeping.register("mend timers of schedules", 60, timers.mend)
         housekeeping.register("remove left job folders", 3600, remove_left_folders)
         housekeeping.register("remove old saved work", 3600, saved_work.sweep)
         notices.register()

@@ -227,4 +227,5 @@ class JobEvent(TenantOwned):
 
 
 # The models of the packages below belong to this app; they need Job, so they come last.
-import apps.jobs.notices.models  # noqa: E402,F401
+import apps.jobs.notices.models  # noqa: E402
+import apps.jobs.schedules.models  # noqa: E402,F401

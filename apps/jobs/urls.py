@@ -5,6 +5,7 @@ from apps.jobs import views
 urlpatterns = [
     path("settings/", include("apps.jobs.notices.urls")),
     path("jobs/", views.show_all, name="job-list"),
+    path("jobs/schedules/", include("apps.jobs.schedules.urls")),
     path("jobs/bulk/", views.bulk, name="job-bulk"),
     path("jobs/<uuid:job>/", views.show, name="job"),
     path("jobs/<uuid:job>/cancel/", views.cancel, name="job-cancel"),

@@ -37,13 +37,17 @@ def start_run(
     priority: int = 0,
     runs_on: str = Job.Place.WORKERS,
     silent: bool = False,
+    idempotency_key: str | None = None,
 ) -> TrainingRun:
     """Validate `spec` (YAML text or data), register a new model if `model_name` is given, and enqueue the training.
 
     Exactly one of `model` and `model_name` is needed. `name` defaults to the spec's experiment; `priority` and
-    `runs_on` are the job's, and a `silent` one mails nobody at its end. Raises Refused with details tied to
-    `dataset_version`, `model`, `model_name` or a path in the spec; nothing is made then.
+    `runs_on` are the job's, and a `silent` one mails nobody at its end. With an `idempotency_key` that the project has
+    used before, returns that run and makes nothing. Raises Refused with details tied to `dataset_version`, `model`,
+    `model_name` or a path in the spec; nothing is made then.
     """
+    if idempotency_key is not None and (same := _started_with(access, idempotency_key)):
+        return same
     require_ready(dataset_version)
     validated = read_spec(spec, dataset_version)
     files = files_of(validated, dataset_version, lock=True)
@@ -58,6 +62,7 @@ def start_run(
         time_limit_s=settings.JOB_MAX_SECONDS,
         priority=priority,
         runs_on=runs_on,
+        idempotency_key=idempotency_key,
     )
     run = TrainingRun.across_tenants.create(
         id=id,
@@ -104,6 +109,12 @@ def _register(access: Access, name: str) -> RegisteredModel:
     except Refused as refused:
         details: list[Detail] = [{"field": "model_name", "message": detail["message"]} for detail in refused.details]
         raise Refused(refused.code, refused.message, details=details, status=refused.status) from None
+
+
+def _started_with(access: Access, idempotency_key: str) -> TrainingRun | None:
+    runs = access.query(TrainingRun).select_related("job", "model", "dataset_version")
+    run: TrainingRun | None = runs.filter(job__idempotency_key=idempotency_key).first()
+    return run
 
 
 def _next_number(project: Project) -> int:

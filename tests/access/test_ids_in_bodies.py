@@ -44,6 +44,7 @@ BODIES = [
     Body("model-version-upload", {"upload": "sent_model"}),
     Body("run-create", RUN, {"spec": json.dumps(SPEC)}),
     Body("run-spec", {"dataset_version": "dataset_version"}, {"source": "yaml", "spec": json.dumps(SPEC)}),
+    Body("schedule-create", {"run": "run"}, {"data": "newest", "every": "hour", "at": "06:00", "zone": "UTC"}),
     Body("file-list", {"upload": "sent_file"}),
     Body("deployment-create", {"version": "version"}),
     Body("deployment", {"version": "version"}),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import time, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -19,6 +19,7 @@ from apps.delivery.services import publish
 from apps.jobs.models import Job, JobEvent, Share
 from apps.jobs.notices.models import Notice, NoticeChoice, NoticeMail, Webhook, WebhookDelivery
 from apps.jobs.notices.signing import new_secret, sealed
+from apps.jobs.schedules.models import JobSchedule
 from apps.models.models import Artifact, ModelVersion, RegisteredModel
 from apps.projects.access import Access
 from apps.projects.audit import record
@@ -120,6 +121,7 @@ def make_world(slug: str) -> World:
         "artifact": Artifact.objects.for_project(project).get().pk,
         "run": run.pk,
         "study": study.pk,
+        "schedule": _schedule(run, people[Role.DEVELOPER]).pk,
         "deployment": revision.deployment_id,
         "revision": revision.pk,
         "number": 1,
@@ -253,6 +255,23 @@ def _study(run: TrainingRun) -> Study:
         bytes=1000,
     )
     return study
+
+
+def _schedule(run: TrainingRun, person: User) -> JobSchedule:
+    made: JobSchedule = JobSchedule.across_tenants.create(
+        project=run.project,
+        name="Train First",
+        starts="train",
+        payload={"run": str(run.pk), "data": "newest"},
+        subject="Run 1, First, on the newest version of Digits",
+        every="week",
+        weekday="monday",
+        at=time(6, 0),
+        zone="Europe/Berlin",
+        next_run=timezone.now() + timedelta(days=1),
+        runs_as=person,
+    )
+    return made
 
 
 def _installation(project: Project, version: ModelVersion) -> Installation:
