@@ -46,6 +46,7 @@ PAGES = ("run", "list", "one", "new", "nothing", "empty")
 def test_from_a_run_to_a_schedule_that_is_run_paused_and_deleted(open_page: Callable[..., Page], seed, state) -> None:
     page = open_page(state=state)
     page.goto(seed["run"])
+    page.get_by_role("button", name="Go on from it").click()
     page.get_by_role("link", name="Train on a schedule").click()
     mine = page.evaluate("Intl.DateTimeFormat().resolvedOptions().timeZone")
     expect(page.get_by_label("Time zone")).to_have_value(mine)
