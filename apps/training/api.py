@@ -13,6 +13,7 @@ from rest_framework.response import Response
 from apps.accounts.models import Role
 from apps.datasets.models import DatasetVersion
 from apps.models.models import RegisteredModel
+from apps.projects import idempotency
 from apps.projects.access import Access, ProjectAPIView
 from apps.projects.models import Scope
 from apps.training.models import TrainingRun
@@ -32,7 +33,7 @@ class RunList(ProjectAPIView):
         runs = self.access.query(TrainingRun).for_page()
         return self.get_paginated_response(RunOut(self.paginate_queryset(runs), many=True).data)
 
-    @extend_schema(request=RunIn, responses={201: RunDetailOut})
+    @extend_schema(request=RunIn, responses={201: RunDetailOut}, parameters=[idempotency.PARAMETER])
     def post(self, request: Request, project: UUID) -> Response:
         """Start a training run from a TrainingSpec. Each model that it trains becomes a version of `model`."""
         body = RunIn(data=request.data)
@@ -46,6 +47,7 @@ class RunList(ProjectAPIView):
             model_name=data["model_name"],
             name=data["name"],
             spec=data["spec"],
+            idempotency_key=idempotency.key_of(request),
         )
         return Response(_run(self.access, run.pk), status=status.HTTP_201_CREATED)
 

@@ -44,10 +44,17 @@ def start_run(
     Exactly one of `model` and `model_name` is needed. `name` defaults to the spec's experiment; `priority` and
     `runs_on` are the job's, and a `silent` one mails nobody at its end. With an `idempotency_key` that the project has
     used before, returns that run and makes nothing. Raises Refused with details tied to `dataset_version`, `model`,
-    `model_name` or a path in the spec; nothing is made then.
+    `model_name` or a path in the spec, and `idempotency_key_reused` where that run is of another spec or other data;
+    nothing is made then.
     """
-    if idempotency_key is not None and (same := _started_with(access, idempotency_key)):
-        return same
+    text = spec if isinstance(spec, str) else to_yaml(spec)
+    if idempotency_key is not None:
+        _lock_project(access.project)  # of two requests at the same moment, one comes after the other
+        if same := _started_with(access, idempotency_key):
+            if (same.dataset_version_id, same.spec_yaml) != (dataset_version.pk, text):
+                message = f"This key was used for {same} before, which has another spec or other data. Use a new one."
+                raise Refused("idempotency_key_reused", message, status=409)
+            return same
     require_ready(dataset_version)
     validated = read_spec(spec, dataset_version)
     files = files_of(validated, dataset_version, lock=True)
@@ -72,7 +79,7 @@ def start_run(
         dataset_version=dataset_version,
         model=model,
         spec=validated.model_dump(mode="json"),
-        spec_yaml=spec if isinstance(spec, str) else to_yaml(spec),
+        spec_yaml=text,
         job=job,
         created_by=access.user,
         api_key=access.api_key,
@@ -118,10 +125,12 @@ def _started_with(access: Access, idempotency_key: str) -> TrainingRun | None:
 
 
 def _next_number(project: Project) -> int:
-    """Numbers have no gap: the project's row is locked until the run is there.
-
-    Against other numbers alone: rows that refer to the project, as a run's own model and job do, go on being made.
-    """
-    Project.across_tenants.select_for_update(no_key=True).get(pk=project.pk)
+    """Numbers have no gap: the project's row is locked until the run is there."""
+    _lock_project(project)
     newest: int | None = TrainingRun.objects.for_project(project).aggregate(newest=Max("number"))["newest"]
     return (newest or 0) + 1
+
+
+def _lock_project(project: Project) -> None:
+    """Against other runs alone: rows that refer to the project, as a run's own model and job do, go on being made."""
+    Project.across_tenants.select_for_update(no_key=True).get(pk=project.pk)

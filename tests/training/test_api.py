@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
+from django.db import connection, connections
 from django.urls import reverse
 
 from apps.jobs.models import Job
@@ -43,6 +47,52 @@ def test_run_is_started_from_an_object_into_an_existing_model(api_of, developer,
     assert answer.status_code == 201
     assert answer.json()["model"]["id"] == str(model.pk)
     assert answer.json()["spec_yaml"] == to_yaml(small_spec)
+
+
+def test_a_request_that_is_sent_again_starts_nothing_twice(api_of, server_key, project, body):
+    def sent(key: str, **change: object):
+        return api_of(server_key).post(url("run-list", project), body | change, headers={"Idempotency-Key": key})
+
+    first, again = sent("nightly-7"), sent("nightly-7")
+    assert (first.status_code, again.status_code) == (201, 201)
+    assert first.json()["id"] == again.json()["id"]
+    assert TrainingRun.across_tenants.count() == Job.across_tenants.filter(kind="train").count() == 1
+    other = sent("nightly-7", spec=body["spec"].replace("steps: 30", "steps: 31"))
+    assert (other.status_code, other.json()["error"]["code"]) == (409, "idempotency_key_reused")
+    other = sent("nightly-8", model_name="Another")
+    assert other.json()["number"] == 2
+
+
+@pytest.mark.parametrize("key", ["", "two words", "k" * 81, "ключ"])
+def test_a_key_of_a_request_is_checked(api_of, developer, project, body, key):
+    answer = api_of(developer).post(url("run-list", project), body, headers={"Idempotency-Key": key})
+    assert answer.status_code == 400
+    assert answer.json()["error"]["details"][0]["field"] == "Idempotency-Key"
+    assert "1 … 80 visible characters" in answer.json()["error"]["message"]
+    assert not TrainingRun.across_tenants.exists()
+
+
+@pytest.mark.services
+@pytest.mark.skipif(connection.vendor == "sqlite", reason="SQLite lets one write at a time anyway.")
+def test_requests_with_one_key_at_the_same_moment_start_one_run(transactional_db, access, dataset_version, small_spec):
+    together = threading.Barrier(4)
+
+    def ask(_: int) -> object:
+        try:
+            together.wait()
+            return start_run(
+                access=access,
+                dataset_version=dataset_version,
+                spec=small_spec,
+                model_name="Digit reader",
+                idempotency_key="request 1",
+            ).pk
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(4) as pool:
+        assert len(set(pool.map(ask, range(4)))) == 1
+    assert TrainingRun.across_tenants.count() == RegisteredModel.across_tenants.filter(slug="digit-reader").count() == 1
 
 
 @pytest.mark.parametrize(
