@@ -110,7 +110,7 @@ def confine(plan: dict[str, Any]) -> None:
         os.setgroups([])
         os.setresgid(plan["uid"], plan["uid"], plan["uid"])
         os.setresuid(plan["uid"], plan["uid"], plan["uid"])
-    elif plan["drops_capabilities"]:
+    if plan["drops_capabilities"]:
         drop_capabilities()
     prctl(PR_SET_NO_NEW_PRIVS, 1)
     if plan["dies_with_parent"]:

@@ -12,11 +12,12 @@ from django.templatetags.static import static
 from django.urls import reverse_lazy
 
 from config import csp, limits, nightly, npm
+from config.environment import Environment
 from config.files import storage_from_url
 from config.secrets import load_secret_key
 
 BASE_DIR = Path(__file__).resolve().parents[2]
-env = environ.Env()
+env = Environment()
 
 # --- Where things live -----------------------------------------------------------------------------------------------
 DATA_DIR = Path(env.str("DATA_DIR", default=str(BASE_DIR / "var"))).resolve()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -12,10 +13,10 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def start(tmp_path, **environment: str) -> subprocess.CompletedProcess[str]:
+def start(tmp_path, *command: str, **environment: str) -> subprocess.CompletedProcess[str]:
     base = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     return subprocess.run(
-        [sys.executable, "manage.py", "check"],
+        [sys.executable, "manage.py", *(command or ("check",))],
         cwd=ROOT,
         env=base | {"DATA_DIR": str(tmp_path)} | environment,
         capture_output=True,
@@ -40,6 +41,7 @@ def start(tmp_path, **environment: str) -> subprocess.CompletedProcess[str]:
         ({"CLEAN_UP_AT": "24:00"}, "Received: '24:00'"),
         ({"ORPHAN_AGE_S": "3600"}, "ORPHAN_AGE_S must be 172800 … 315360000 seconds"),
         ({"ORPHAN_AGE_S": "604800", "JOB_MAX_SECONDS": "604800"}, "ORPHAN_AGE_S must be 1209600 …"),
+        ({"JOB_MAX_SECONDS": "1.5"}, "JOB_MAX_SECONDS must be a whole number. Received: '1.5'"),
         ({"BASE_URL": "bantam.example"}, "BASE_URL must be an http(s) address"),
     ],
 )
@@ -57,3 +59,22 @@ def test_embedded_default_needs_no_environment_and_keeps_its_key(tmp_path):
     assert (tmp_path / "secret_key").stat().st_mode & 0o077 == 0
     assert start(tmp_path).returncode == 0
     assert (tmp_path / "secret_key").read_text() == key
+
+
+def test_the_queue_waits_longer_than_any_job_and_sqlite_for_who_writes(tmp_path):
+    """django-q2 sends again what was not done after `retry`, and ends what takes longer than `timeout`."""
+    script = """
+import json
+from django.conf import settings
+from django.db import connection
+with connection.cursor() as cursor:
+    pragmas = [cursor.execute(f"PRAGMA {name}").fetchone()[0] for name in ("journal_mode", "busy_timeout")]
+queue = [settings.Q_CLUSTER[name] for name in ("retry", "timeout")]
+print(json.dumps([*pragmas, connection.transaction_mode, *queue]))
+"""
+    done = start(tmp_path, "shell", "-v0", "-c", script, JOB_MAX_SECONDS="7200")
+    journal, wait_ms, mode, retry, timeout = json.loads(done.stdout.splitlines()[-1])
+    assert (journal, mode) == ("wal", "IMMEDIATE")
+    assert wait_ms >= 5000
+    assert retry > timeout > 7200
+    assert {type(retry), type(timeout)} == {int}

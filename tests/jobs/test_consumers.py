@@ -97,7 +97,7 @@ async def test_whoever_comes_back_gets_what_they_missed(job, viewer, connect):
 
 
 async def test_any_number_of_watchers_costs_one_query_a_look(job, viewer, connect):
-    sockets = [await connect(job, viewer) for _ in range(30)]
+    sockets = [await connect(job, viewer) for _ in range(200)]
     for socket in sockets:
         await heard(socket, "queued")
     asked: list[str] = []

@@ -138,6 +138,19 @@ def test_an_older_landlock_confines_as_well(settings, start, version):
     assert ended(start(["signal", signal.SIGABRT], method=older)) == -signal.SIGABRT
 
 
+@pytest.mark.parametrize("level", LEVELS)
+def test_a_job_has_no_privileges_and_a_user_of_its_own(settings, make_job, story, level):
+    method = demand(settings, level).method
+    seen = settings.SANDBOX_UID if level is Level.BUBBLEWRAP else os.getuid()
+    job = make_job(["status"], RESULT)
+    run_job(str(job.pk))
+    (text,) = (data["message"] for kind, data in story(job) if kind == "log" and "CapEff" in data["message"])
+    status = {name: value.split() for name, _, value in (line.partition(":") for line in text.splitlines())}
+    assert {int(number) for number in status["Uid"]} == {seen if method.uid is None else method.uid}
+    assert [int(status[name][0], 16) for name in ("CapInh", "CapPrm", "CapEff", "CapAmb")] == [0] * 4
+    assert (status["NoNewPrivs"], status["Seccomp"]) == (["1"], ["2"])
+
+
 def test_without_bubblewrap_the_next_level_is_taken(settings, scripted, monkeypatch):
     demand(settings, Level.LANDLOCK)
     settings.SANDBOX = "auto"

@@ -97,7 +97,7 @@ def launch(
         "cgroup": cgroup,
         "namespaces": method.namespaces,
         "uid": method.uid,
-        "drops_capabilities": method.guards == 1,
+        "drops_capabilities": not method.is_none,
         "rlimits": {} if method.is_none else dict(_resource_limits(method, limits)),
         "landlock": None,
         "seccomp": "",

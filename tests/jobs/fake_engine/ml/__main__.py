@@ -66,6 +66,8 @@ def play(steps: list[list], out: Path, work: Path) -> int:
                 (out / values[0]).write_text(values[1])
             case "environment":
                 (out / "environment.json").write_text(json.dumps(dict(os.environ)))
+            case "status":
+                tell(event="log", level="info", message=Path("/proc/self/status").read_text())
             case "once":
                 # What follows happens on the first attempt only.
                 mark = work / "been-here"
