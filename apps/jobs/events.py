@@ -56,6 +56,6 @@ def wake(job_id: UUID) -> None:
     if layer is None or (isinstance(layer, InMemoryChannelLayer) and workers.worker_id()):
         return
     try:
-        async_to_sync(layer.group_send)(group_of(job_id), {"type": "job.changed"})
+        async_to_sync(layer.group_send)(group_of(job_id), {"type": "job.changed", "job": job_id.hex})
     except Exception:
         logger.warning("The watchers of job %s could not be woken.", job_id, exc_info=True)
