@@ -5,7 +5,7 @@ class JobsConfig(AppConfig):
     name = "apps.jobs"
 
     def ready(self) -> None:
-        from apps.jobs import cleaning, housekeeping, saved_work, workers
+        from apps.jobs import cleaning, housekeeping, nightly, saved_work, workers
         from apps.jobs.folders import remove_left_folders
         from apps.jobs.notices import chores as notices
         from apps.jobs.schedules import timers
@@ -16,6 +16,7 @@ class JobsConfig(AppConfig):
         housekeeping.register("ask for work", 3, ask_for_work)
         housekeeping.register("forget workers that are gone", 60, workers.forget_gone)
         housekeeping.register("mend timers of schedules", 60, timers.mend)
+        housekeeping.register("keep the schedule of the clean-up", 600, nightly.keep_schedule)
         housekeeping.register("remove left job folders", 3600, remove_left_folders)
         housekeeping.register("remove old saved work", 3600, saved_work.sweep)
         notices.register()

@@ -33,6 +33,9 @@ class _Queue(Collector):
         yield from self._workers()
         yield GaugeMetricFamily("bantam_queue_messages", "Messages that wait in the queue.", self._found.messages)
         yield GaugeMetricFamily("bantam_jobs_stuck", "Jobs that somebody should look at.", len(self._found.stuck))
+        yield GaugeMetricFamily(
+            "bantam_schedules_overdue", "Schedules that were due half an hour ago or longer.", self._found.overdue
+        )
         if self._found.clean_up is not None:
             yield from _clean_ups(self._found.clean_up)
 

@@ -14,6 +14,7 @@ from django_q.conf import Conf
 from django_q.models import OrmQ
 
 from apps.jobs.models import Job, Share, Worker
+from apps.jobs.schedules.models import JobSchedule
 from apps.jobs.workers import GONE_AFTER
 from apps.projects import cleaning_record
 from apps.projects.models import CleanUp
@@ -57,7 +58,8 @@ class StuckJob:
 class QueueReport:
     """`messages` wait in django-q2's queue, `taken` ones are held by a worker or were lost with one.
 
-    `clean_up`: the last one of the storage; None: there was none yet.
+    `overdue`: how many schedules nobody has looked at, long after their due time. `clean_up`: the last one of the
+    storage; None: there was none yet.
     """
 
     at: datetime
@@ -67,6 +69,7 @@ class QueueReport:
     finished: list[tuple[str, str, int]]
     messages: int
     taken: int
+    overdue: int
     clean_up: CleanUp | None
 
     @property
@@ -106,7 +109,7 @@ class QueueReport:
 
 
 def report() -> QueueReport:
-    """Look at everything, in nine queries."""
+    """Look at everything, in ten queries."""
     now = timezone.now()
     tenants = _tenants(now)
     running = Job.across_tenants.filter(state=Job.State.RUNNING).select_related("project__organization").order_by("id")
@@ -132,6 +135,7 @@ def report() -> QueueReport:
         sorted(finished),
         messages["waiting"],
         messages["taken"],
+        JobSchedule.across_tenants.overdue().count(),
         cleaning_record.last(),
     )
 

@@ -166,7 +166,8 @@ def delete_version(*, access: Access, version: ModelVersion) -> None:
 
     Its number is not given out again. Raises Refused (409): `checking`, `in_use`.
     """
-    rows = access.query(ModelVersion).select_related("model", "upload", "check_job").select_for_update(of=("self",))
+    # The job is read after the lock: another check may have begun while this waited for it.
+    rows = access.query(ModelVersion).select_related("model").select_for_update(of=("self",))
     version = rows.get(pk=version.pk)
     if version.check_job is not None and not version.check_job.is_over:
         raise Refused("checking", f"{version} is being checked. Wait for the verdict, or cancel the job.", status=409)

@@ -83,9 +83,11 @@ class Access:
 
 
 def enter_organization(actor: Actor, slug: str, *, needs: Role = Role.VIEWER) -> Access:
-    """Grant `actor` the organization `slug`. Raises Http404 to a stranger or a key, PermissionDenied to a low role."""
+    """Grant `actor` the organization `slug`. Raises Http404 to a stranger, somebody whose account is locked or a key,
+    PermissionDenied to a low role.
+    """
     membership = None
-    if isinstance(actor, User):
+    if isinstance(actor, User) and actor.is_active:
         membership = actor.memberships.select_related("organization").filter(organization__slug=slug).first()
     if membership is None:
         raise Http404("No such organization.")
@@ -97,14 +99,16 @@ def enter_organization(actor: Actor, slug: str, *, needs: Role = Role.VIEWER) ->
 def enter_project(actor: Actor, *, needs: Role = Role.VIEWER, scope: Scope | None = Scope.READ, **where: Any) -> Access:
     """Grant `actor` one project, found by `id=…` or by `organization__slug=…, slug=…`.
 
-    `scope` is what a server key needs (None: no key may). Raises Http404 for a stranger, PermissionDenied otherwise.
+    `scope` is what a server key needs (None: no key may). Raises Http404 for a stranger and for somebody whose account
+    is locked, PermissionDenied otherwise.
     """
     projects = Project.across_tenants.select_related("organization")
     if isinstance(actor, ApiKey):
         project = projects.filter(pk=actor.project_id, **where).first() if actor.kind == ApiKey.Kind.SERVER else None
         role = None
     else:
-        project = projects.filter(organization__memberships__user=actor, **where).first()
+        mine = projects.filter(organization__memberships__user=actor, **where)
+        project = mine.first() if actor.is_active else None
         role = (
             Role(actor.memberships.values_list("role", flat=True).get(organization=project.organization_id))
             if project is not None

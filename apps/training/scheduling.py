@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
@@ -22,13 +23,14 @@ DATA = [(NEWEST, "The newest version of its dataset that is ready"), (SAME, "The
 
 def describe(access: Access, payload: dict[str, Any]) -> Subject:
     """Raises Refused: `payload_invalid`, `run_unknown`."""
-    if set(payload) != {"run", "data"} or payload["data"] not in {NEWEST, SAME}:
+    wrong = {"run", "data"} ^ set(payload) or ({"data"} if payload["data"] not in {NEWEST, SAME} else set())
+    if wrong:
         accepted = f"run, the id of a training run, and data: {NEWEST} or {SAME}"
-        raise _refused("payload_invalid", "data", f"Received: {_shown(payload)}. Accepted: {accepted}.")
+        raise _refused("payload_invalid", sorted(wrong), f"Received: {_shown(payload)}. Accepted: {accepted}.")
     run = _run(access, payload)
     dataset = run.dataset_version.dataset
     data = f"the newest version of {dataset}" if payload["data"] == NEWEST else run.dataset_version
-    return Subject(f"Train {run.name}", f"Run {run.number}, {run.name}, on {data}")
+    return Subject(f"Train {run.name}", f"Run {run.number}, {run.name}, on {data}", {**payload, "run": str(run.pk)})
 
 
 def start(access: Access, payload: dict[str, Any], key: str | None) -> Job:
@@ -67,7 +69,7 @@ def _run(access: Access, payload: dict[str, Any]) -> TrainingRun:
         run = joined.filter(pk=pk).first()
     if run is None:
         received = "nothing" if payload["run"] in {None, ""} else repr(str(payload["run"])[:50])
-        raise _refused("run_unknown", "run", f"No training run of this project has this id. Received: {received}.")
+        raise _refused("run_unknown", ["run"], f"No training run of this project has this id. Received: {received}.")
     return run
 
 
@@ -75,8 +77,8 @@ def _shown(payload: dict[str, Any]) -> str:
     return ", ".join(f"{name}={value!r}" for name, value in sorted(payload.items()))[:200] or "nothing"
 
 
-def _refused(code: str, key: str, message: str) -> Refused:
-    return Refused(code, message, details=[{"field": f"payload.{key}", "message": message}])
+def _refused(code: str, keys: Iterable[str], message: str) -> Refused:
+    return Refused(code, message, details=[{"field": f"payload.{key}", "message": message} for key in keys])
 
 
 TRAIN = Startable(

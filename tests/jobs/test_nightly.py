@@ -14,7 +14,7 @@ from django_q.scheduler import scheduler
 from django_q.signing import SignedPackage
 from uuid_utils.compat import uuid7
 
-from apps.jobs import nightly, shutdown
+from apps.jobs import housekeeping, nightly, shutdown
 from apps.jobs.nightly import NAME, clean_up, keep_schedule
 from apps.projects import cleaning, cleaning_record
 from apps.projects.cleaning import Account, Sum
@@ -76,6 +76,12 @@ class TestSchedule:
         keep_schedule()
         row = Schedule.objects.exclude(pk=other.pk).get()
         assert (row.func, row.schedule_type) == (nightly.TASK, Schedule.DAILY)
+
+    def test_a_row_that_somebody_deletes_comes_back_with_the_housekeeping(self):
+        keep_schedule()
+        Schedule.objects.all().delete()
+        housekeeping._chores["keep the schedule of the clean-up"].do()
+        assert Schedule.objects.get().func == nightly.TASK
 
     def test_a_night_that_was_missed_is_made_up_for_once(self, monkeypatch):
         monkeypatch.setattr("django_q.scheduler.close_old_django_connections", lambda: None)  # the test's own is one

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import time, timedelta
 
 import pytest
 from django.utils import timezone
@@ -14,6 +14,7 @@ from apps.jobs.endings import end_failed
 from apps.jobs.leases import held, take
 from apps.jobs.models import Job, Share, Worker
 from apps.jobs.queue_report import quantile, report
+from apps.jobs.schedules.models import JobSchedule
 from apps.projects.models import AuditEntry, Project
 
 pytestmark = pytest.mark.django_db
@@ -72,6 +73,17 @@ class TestReport:
         assert found.is_silent(found.workers[0])
         assert found.processes == 0
 
+    def test_schedules_that_nobody_has_handled_are_overdue(self, project, page_of, operator):
+        about = {"project": project, "every": "day", "at": time(6, 0), "zone": "UTC"}
+        ago = {minutes: timezone.now() - timedelta(minutes=minutes) for minutes in (29, 31)}
+        for due_at in ago.values():
+            JobSchedule.across_tenants.create(**about, next_run=due_at)
+        JobSchedule.across_tenants.create(**about, enabled=False)
+        assert report().overdue == 1
+        page = page_of(operator)
+        assert "1 schedule overdue" in page.get("/admin/jobs/job/queue/").content.decode()
+        assert samples(page.get("/metrics").content.decode())["bantam_schedules_overdue",] == 1
+
     def test_the_number_of_queries_does_not_grow(self, make_job, worker, django_assert_num_queries):
         for number in range(5):
             organization = Organization.objects.create(name=f"O{number}", slug=f"o{number}", quota_bytes=1)
@@ -80,7 +92,7 @@ class TestReport:
         take()
         take()
         Job.across_tenants.update(ready_at=timezone.now() - timedelta(hours=1))
-        with django_assert_num_queries(9):
+        with django_assert_num_queries(10):
             report()
 
     def test_quantiles(self):

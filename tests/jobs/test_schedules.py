@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import pydoc
 from dataclasses import replace
-from datetime import datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta
+from time import sleep
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from django import forms
+from django.db import DataError, IntegrityError, InterfaceError, OperationalError
+from django.http import Http404
+from django.urls import reverse
 from django.utils import timezone
 from django_q.brokers import get_broker
 from django_q.models import OrmQ, Schedule, Task
@@ -49,7 +54,7 @@ def startable(monkeypatch, scripted) -> Startable:
         if payload.get("wants") == "chaos":
             message = "Chaos can't be checked."
             raise Refused("unknown", message, details=[{"field": "payload.wants", "message": message}])
-        return Subject(f"Check {payload['wants']}", f"A check of {payload['wants']}")
+        return Subject(f"Check {payload['wants']}", f"A check of {payload['wants']}", payload)
 
     def start(access: Access, payload: dict[str, Any], key: str | None) -> Job:
         title = f"Check {payload['wants']}"
@@ -65,9 +70,13 @@ def startable(monkeypatch, scripted) -> Startable:
     return made
 
 
-def plan(wants: str = "digits", **fields: Any) -> Plan:
+def chosen(wants: str = "digits", **fields: Any) -> dict[str, Any]:
     about = {"every": "week", "weekday": "monday", "at": time(6, 0), "zone": "Europe/Berlin", **fields}
-    return Plan(payload={"wants": wants}, **about)
+    return {"payload": {"wants": wants}, **about}
+
+
+def plan(wants: str = "digits", **fields: Any) -> Plan:
+    return Plan(**chosen(wants, **fields))
 
 
 @pytest.fixture
@@ -168,8 +177,45 @@ class TestTheQueue:
         paused.refresh_from_db()
         assert schedule.timer.next_run == schedule.next_run
         assert paused.timer is None
-        with django_assert_num_queries(1):
+        with django_assert_num_queries(2):
             timers.mend()
+
+    @pytest.mark.parametrize(
+        "broken",
+        [
+            {"repeats": 0},
+            {"next_run": None},
+            {"next_run": datetime(2026, 1, 1, tzinfo=UTC), "cluster": "elsewhere"},
+            {"next_run": datetime(2026, 1, 1, tzinfo=UTC), "schedule_type": Schedule.ONCE, "func": "x.y"},
+            {"args": "(", "kwargs": "[1]"},
+        ],
+    )
+    def test_a_timer_that_somebody_has_broken_is_put_right(self, make_schedule, send, broken):
+        schedule = make_schedule()
+        pass_time(schedule)
+        right = Schedule.objects.values().get()
+        Schedule.objects.update(**broken)
+        timers.mend()
+        assert Schedule.objects.values().get() == right
+        send()
+        assert OrmQ.objects.count() == 1
+
+    @pytest.mark.parametrize("fields", [{"args": "(2, -2"}, {"kwargs": "[1]"}, {"args": "elsewhere"}])
+    def test_a_row_that_django_q2_cannot_read_keeps_no_other_from_being_sent(self, make_schedule, send, caplog, fields):
+        pass_time(make_schedule())
+        earlier = timezone.now() - timedelta(hours=1)
+        own = {"name": "an operator's own", "func": "math.copysign", "next_run": earlier, "schedule_type": "H"}
+        broken = Schedule.objects.create(**own, **fields)
+        fine = Schedule.objects.create(**own | {"name": "fine"}, args="2, -2", kwargs="a=1")
+        send()
+        assert OrmQ.objects.count() == 0
+        timers.mend()
+        send()
+        assert OrmQ.objects.count() == 2
+        assert list(Schedule.objects.filter(repeats=0)) == [broken]
+        assert f"The scheduled task {broken.pk} (an operator's own) is stopped" in caplog.text
+        fine.refresh_from_db()
+        assert fine.next_run > timezone.now()
 
     def test_the_timer_of_a_project_that_is_gone_goes_with_its_next_message(self, make_schedule, project):
         schedule = make_schedule()
@@ -282,17 +328,59 @@ class TestSkipping:
         assert "ValueError: dust" in caplog.text
         assert ahead(schedule) > timedelta(0)
 
+    @pytest.mark.parametrize("fault", [IntegrityError("a row too many"), DataError("too long")])
+    def test_what_the_database_refuses_is_a_fault_as_well(self, make_schedule, monkeypatch, fault):
+        schedule = make_schedule()
+        monkeypatch.setattr("apps.jobs.schedules.firing.record", Mock(side_effect=fault))  # after the job was made
+        due(schedule)
+        assert (schedule.skip_code, schedule.last_job, jobs()) == ("internal_error", None, [])
+        assert ahead(schedule) > timedelta(0)
+
+    @pytest.mark.parametrize("fault", [OperationalError, InterfaceError])
+    def test_a_database_that_does_not_answer_is_asked_again(self, make_schedule, monkeypatch, fault):
+        schedule = make_schedule()
+        was_due = pass_time(schedule)
+        with monkeypatch.context() as patched:
+            patched.setattr("apps.jobs.schedules.firing.record", Mock(side_effect=fault))
+            with pytest.raises(fault):
+                fire(str(schedule.pk))
+        schedule.refresh_from_db()
+        assert (schedule.next_run, schedule.skip_code) == (was_due, "")
+        fire(str(schedule.pk))
+        assert jobs() == ["Check digits"]
+
+    def test_a_zone_that_the_platform_knows_no_longer_is_said_and_ends_no_schedule(
+        self, make_schedule, access, page_of, developer
+    ):
+        schedule = make_schedule()
+        JobSchedule.across_tenants.update(zone="Gone/Zone")
+        due(schedule)
+        assert (schedule.skip_code, jobs()) == ("zone_unknown", [])
+        assert timedelta(0) < ahead(schedule) <= timedelta(hours=1)
+        assert schedule.timer.next_run == schedule.next_run
+        page = page_of(developer)
+        for address in (
+            reverse("schedule-list", args=["acme", "reader"]),
+            reverse("schedule", args=["acme", "reader", schedule.pk]),
+        ):
+            assert "The platform does not know the time zone Gone/Zone any more." in page.get(address).content.decode()
+        pause_schedule(access=access, schedule=schedule)
+        answer = page.post(reverse("schedule-resume", args=["acme", "reader", schedule.pk]), follow=True)
+        assert "does not know the time zone Gone/Zone" in answer.content.decode()
+        change_schedule(access=access, schedule=schedule, changes={"zone": "UTC", "enabled": True})
+        assert due(schedule).skip_code == ""
+
     def test_who_saves_it_is_who_it_runs_for_from_then_on(self, make_schedule, access, owner):
         schedule = make_schedule()
         leave(access)
-        change_schedule(access=replace(access, actor=owner), schedule=schedule, plan=plan())
+        change_schedule(access=replace(access, actor=owner), schedule=schedule, changes=chosen())
         assert due(schedule).last_job.created_by == owner
 
 
 class TestPeople:
     def test_all_that_is_done_is_in_the_audit_log(self, make_schedule, access):
         schedule = make_schedule()
-        change_schedule(access=access, schedule=schedule, plan=plan(every="day", weekday=""))
+        change_schedule(access=access, schedule=schedule, changes={"every": "day"})
         for change in (pause_schedule, pause_schedule, resume_schedule, run_now, delete_schedule):
             change(access=access, schedule=schedule)
         actions = AuditEntry.across_tenants.order_by("id").values_list("action", flat=True)
@@ -312,9 +400,29 @@ class TestPeople:
 
     def test_a_change_moves_the_timer(self, make_schedule, access):
         schedule = make_schedule()
-        changed = change_schedule(access=access, schedule=schedule, plan=plan(weekday="tuesday"))
+        changed = change_schedule(access=access, schedule=schedule, changes={"weekday": "tuesday"})
         assert changed.next_run.strftime("%A") == "Tuesday"
         assert Schedule.objects.get().next_run == changed.next_run
+
+    @pytest.mark.parametrize(("changes", "fires"), [({"name": "Other"}, 1), ({"at": time(6, 5)}, 0)])
+    def test_a_change_drops_a_run_that_is_due_only_if_the_times_change(self, make_schedule, access, changes, fires):
+        schedule = make_schedule()
+        pass_time(schedule)
+        change_schedule(access=access, schedule=schedule, changes=changes)
+        fire(str(schedule.pk))
+        assert len(jobs()) == fires
+
+    def test_a_change_undoes_nothing_that_somebody_else_has_changed_meanwhile(self, make_schedule, access):
+        schedule = make_schedule()  # as a request has read it
+        pause_schedule(access=access, schedule=schedule)
+        changed = change_schedule(access=access, schedule=schedule, changes={"name": "Other"})
+        assert (changed.name, changed.enabled, changed.timer) == ("Other", False, None)
+
+    def test_what_was_deleted_meanwhile_is_not_there(self, make_schedule, access):
+        schedule, again = make_schedule(), JobSchedule.across_tenants.get()
+        delete_schedule(access=access, schedule=schedule)
+        with pytest.raises(Http404):
+            delete_schedule(access=access, schedule=again)
 
     def test_deleted_its_jobs_stay(self, make_schedule, access):
         schedule = due(make_schedule())
@@ -399,6 +507,22 @@ class TestApi:
         assert client.delete(one).status_code == 204
         assert client.get(one).status_code == 404
 
+    def test_enabled_alone_pauses_and_resumes_and_takes_nothing_over(
+        self, api_of, owner, developer, make_schedule, startable, monkeypatch, url
+    ):
+        schedule = make_schedule()
+
+        def describe(access: Access, payload: dict[str, Any]) -> Subject:
+            raise Refused("run_unknown", "It is gone.")
+
+        monkeypatch.setitem(starting._startables, "check", replace(startable, describe=describe))
+        client = api_of(owner)
+        assert client.patch(f"{url}/{schedule.pk}", {"enabled": False}).json()["next_run"] is None
+        row = client.patch(f"{url}/{schedule.pk}", {"enabled": True}).json()
+        assert (row["enabled"], row["runs_as"]) == (True, developer.email)
+        actions = AuditEntry.across_tenants.order_by("id").values_list("action", flat=True)
+        assert list(actions) == ["schedule.created", "schedule.paused", "schedule.resumed"]
+
     def test_why_it_was_skipped(self, api_of, viewer, make_schedule, access, url):
         schedule = make_schedule()
         leave(access)
@@ -445,3 +569,57 @@ def test_two_workers_that_fire_at_the_same_moment_make_one_job(make_schedule):
     assert jobs() == ["Check digits"]
     schedule.refresh_from_db()
     assert (schedule.skip_code, ahead(schedule) > timedelta(0)) == ("", True)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("is_due", [False, True])
+def test_of_two_that_start_it_at_the_same_moment_one_waits_and_then_refuses(
+    make_schedule, access, startable, monkeypatch, is_due
+):
+    """Run now twice, or once while it is due; the last job that both have read is an older one."""
+    schedule = due(make_schedule())
+    finish(schedule)
+    if is_due:
+        pass_time(schedule)
+
+    def slowly(*given: Any) -> Job:
+        sleep(0.5)  # with the lock, for which the other one waits by then
+        return startable.start(*given)
+
+    monkeypatch.setitem(starting._startables, "check", replace(startable, start=slowly))
+
+    def press(_: object) -> str:
+        try:
+            run_now(access=access, schedule=schedule)
+        except Refused as refused:
+            return refused.code
+        return "started"
+
+    def handle(_: object) -> str:
+        fire(str(schedule.pk))
+        return "handled"
+
+    said = at_once(lambda work: work(None), [press, handle if is_due else press])
+    assert len(jobs()) == 2
+    schedule.refresh_from_db()
+    assert "still_running" in [*said, schedule.skip_code]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_limit_holds_for_two_that_are_made_at_the_same_moment(make_schedule, startable, monkeypatch):
+    monkeypatch.setattr("apps.jobs.schedules.services.MOST_SCHEDULES", 1)
+
+    def slowly(access: Access, payload: dict[str, Any]) -> Subject:
+        sleep(0.5)
+        return startable.describe(access, payload)
+
+    monkeypatch.setitem(starting._startables, "check", replace(startable, describe=slowly))
+
+    def make(_: object) -> str:
+        try:
+            make_schedule()
+        except Refused as refused:
+            return refused.code
+        return "made"
+
+    assert sorted(at_once(make, [1, 2])) == ["made", "too_many_schedules"]

@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+from time import sleep
+from typing import Any
+
 import pytest
 from django.urls import reverse
 
@@ -7,11 +11,13 @@ from apps.datasets.models import Upload
 from apps.delivery.services import publish
 from apps.errors import Refused
 from apps.jobs.models import Job
+from apps.models import services
 from apps.models.models import Artifact, ModelVersion, RegisteredModel
-from apps.models.services import add_uploaded_version, delete_model, delete_version
+from apps.models.services import add_uploaded_version, check_again, delete_model, delete_version
 from apps.projects import quotas
 from apps.projects.models import AuditEntry
 from apps.projects.storage import storage
+from tests.delivery.threads import at_once
 from tests.models.tflite_files import GOOD
 
 
@@ -44,6 +50,35 @@ def test_uploaded_version_takes_its_upload_along_and_its_number_is_not_given_out
     assert organization.used_bytes == 0
     assert not storage().exists(Upload.across_tenants.get().storage_key)
     assert add_uploaded_version(access=access, model=model, upload=make_upload()).number == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_version_whose_check_was_begun_again_while_deleting_it_waited_stays(access, model, make_upload, monkeypatch):
+    version = add_uploaded_version(access=access, model=model, upload=make_upload())
+    Job.across_tenants.update(state="failed")
+    ModelVersion.across_tenants.update(state=ModelVersion.State.REFUSED, compatibility=None)
+    begin = services.start_check
+
+    def slowly(**given: Any) -> Job:
+        sleep(0.6)  # with the lock, for which the other one waits by then
+        return begin(**given)
+
+    monkeypatch.setattr(services, "start_check", slowly)
+
+    def repeat() -> str:
+        check_again(access=access, version=version)
+        return "repeated"
+
+    def delete() -> str:
+        sleep(0.2)
+        try:
+            delete_version(access=access, version=version)
+        except Refused as refused:
+            return refused.code
+        return "deleted"
+
+    work: list[Callable[[], str]] = [repeat, delete]
+    assert sorted(at_once(lambda one: one(), work)) == ["checking", "repeated"]
 
 
 def test_version_that_was_deployed_stays(access, model, make_version):

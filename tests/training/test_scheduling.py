@@ -133,10 +133,31 @@ def test_only_runs_of_the_project_are_started(make_schedule, run, organization, 
     assert [detail["field"] for detail in caught.value.details] == ["payload.run"]
 
 
-@pytest.mark.parametrize("payload", [{}, {"run": "x"}, {"run": "x", "data": "oldest"}])
-def test_a_payload_that_makes_no_sense_is_refused(make_schedule, payload):
-    with pytest.raises(Refused, match="Accepted: run, the id of a training run, and data: newest or same"):
+@pytest.mark.parametrize(
+    ("payload", "fields"),
+    [
+        ({}, ["data", "run"]),
+        ({"run": "x"}, ["data"]),
+        ({"data": "newest"}, ["run"]),
+        ({"run": "x", "data": "oldest"}, ["data"]),
+        ({"run": "x", "data": "same", "epochs": "2"}, ["epochs"]),
+    ],
+)
+def test_a_payload_that_makes_no_sense_is_refused(make_schedule, payload, fields):
+    with pytest.raises(Refused, match="Accepted: run, the id of a training run, and data: newest or same") as caught:
         make_schedule(payload=payload)
+    assert [detail["field"] for detail in caught.value.details] == [f"payload.{field}" for field in fields]
+
+
+@pytest.mark.parametrize("spelled", [lambda pk: str(pk).upper(), lambda pk: pk.hex, lambda pk: pk.urn])
+def test_an_id_in_another_spelling_is_kept_in_the_usual_one(page_of, developer, make_schedule, run, spelled):
+    schedule = make_schedule(payload={"run": spelled(run.pk), "data": "newest"})
+    assert schedule.payload == {"run": str(run.pk), "data": "newest"}
+    page = page_of(developer)
+    for address in (url("schedule-list"), f"{url('schedule-create')}?starts=train&run={spelled(run.pk)}"):
+        shown = page.get(address)
+        assert shown.status_code == 200
+        assert url("run", run.pk) in shown.content.decode()
 
 
 def test_from_a_run_to_a_schedule(page_of, developer, run):

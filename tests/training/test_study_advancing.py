@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from apps.accounts.models import Membership
+from apps.accounts.models import Membership, User
 from apps.jobs.models import Job
 from apps.training.models import Study, TrainingRun, Trial
 from apps.training.studies import advancing
@@ -192,9 +192,13 @@ def test_values_between_the_corners_that_give_no_spec_are_a_failed_trial(make_st
     assert study.state == Study.State.FINISHED
 
 
-def test_trials_of_someone_who_may_not_train_any_more_do_not_begin(make_study, developer, member, access):
+@pytest.mark.parametrize("why", ["their role is too low", "their account is locked"])
+def test_trials_of_someone_who_may_not_train_any_more_do_not_begin(make_study, developer, member, access, why):
     study = make_study()
-    Membership.across_tenants.filter(user=developer).update(role="viewer")
+    if why == "their role is too low":
+        Membership.across_tenants.filter(user=developer).update(role="viewer")
+    else:
+        User.objects.filter(pk=developer.pk).update(is_active=False)
     sweep()
     study.refresh_from_db()
     assert (study.state, trials_of(study)) == (Study.State.PAUSED, [])

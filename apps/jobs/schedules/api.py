@@ -11,8 +11,16 @@ from rest_framework.response import Response
 
 from apps.accounts.models import Role
 from apps.jobs.schedules.models import JobSchedule
-from apps.jobs.schedules.serializers import ScheduleChange, ScheduleIn, ScheduleOut, plan_of
-from apps.jobs.schedules.services import Plan, change_schedule, create_schedule, delete_schedule, run_now
+from apps.jobs.schedules.serializers import ScheduleChange, ScheduleIn, ScheduleOut
+from apps.jobs.schedules.services import (
+    Plan,
+    change_schedule,
+    create_schedule,
+    delete_schedule,
+    pause_schedule,
+    resume_schedule,
+    run_now,
+)
 from apps.jobs.serializers import JobOut
 from apps.projects.access import Access, ProjectAPIView
 from apps.projects.models import Scope
@@ -49,11 +57,16 @@ class ScheduleDetail(ProjectAPIView):
 
     @extend_schema(operation_id="schedules_update", request=ScheduleChange, responses=ScheduleOut)
     def patch(self, request: Request, project: UUID, schedule: UUID) -> Response:
-        """Change what is given, `enabled` to pause and resume it. It runs with your rights from now on."""
+        """Change what is given. It runs with your rights from now on, unless `enabled` alone pauses or resumes it."""
         found = self.access.get(JobSchedule, schedule)
         body = ScheduleChange(data=request.data, partial=True)
         body.is_valid(raise_exception=True)
-        change_schedule(access=self.access, schedule=found, plan=plan_of(found, body.validated_data))
+        changes = body.validated_data
+        if set(changes) == {"enabled"}:
+            switch = resume_schedule if changes["enabled"] else pause_schedule
+            switch(access=self.access, schedule=found)
+        else:
+            change_schedule(access=self.access, schedule=found, changes=changes)
         return Response(_schedule(self.access, schedule))
 
     @extend_schema(operation_id="schedules_destroy", responses={204: None})

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+from datetime import timedelta
 from typing import NamedTuple
 from uuid import UUID
 
 from django.core.exceptions import PermissionDenied
-from django.db import DatabaseError, transaction
+from django.db import InterfaceError, OperationalError, transaction
 from django.http import Http404
 from django.utils import timezone
 
@@ -24,6 +25,8 @@ from apps.projects.quotas import ADVICE, in_words
 logger = logging.getLogger(__name__)
 
 NEEDS = Role.DEVELOPER
+# When it is due is asked again after this long, while nothing says it.
+ASK_AGAIN = timedelta(hours=1)
 SAVE_IT = "A developer, admin or owner can edit and save the schedule: then it runs in their name."
 
 
@@ -47,7 +50,6 @@ def fire(schedule_id: str) -> None:
         due = schedule.next_run
         _try(schedule, key=f"schedule {schedule.pk} {due.isoformat()}")
         schedule.last_due = due
-        timers.next_moment(schedule)
         schedule.save(update_fields=["last_due", "last_job", "skip_code", "skip_message", "next_run"])
     timers.set_timer(schedule)
 
@@ -68,21 +70,24 @@ def start(schedule: JobSchedule, access: Access, key: str | None) -> Job:
 
 
 def _try(schedule: JobSchedule, key: str) -> None:
+    last_job = schedule.last_job_id
+    schedule.next_run = timezone.now() + ASK_AGAIN
     try:
+        timers.next_moment(schedule)
         with transaction.atomic():
             access = _rights(schedule)
             job = start(schedule, access, key)
             record(access, "schedule.fired", schedule, job=str(job.pk))
     except Refused as refused:
         skip = Skip(refused.code, refused.message)
-    except DatabaseError:
+    except (OperationalError, InterfaceError):
         raise  # the timer brings it again
     except Exception:
         logger.exception("The schedule %s could not start its job.", schedule.pk)
         skip = Skip("internal_error", "The platform failed to start it. Its operator finds the reason in the log.")
     else:
         return
-    schedule.skip_code, schedule.skip_message = skip
+    schedule.last_job_id, schedule.skip_code, schedule.skip_message = last_job, *skip
 
 
 def _rights(schedule: JobSchedule) -> Access:
@@ -91,8 +96,6 @@ def _rights(schedule: JobSchedule) -> Access:
     if person is None:
         raise Refused("person_gone", f"The account of whoever it ran for is deleted. {SAVE_IT}", status=409)
     try:
-        if not person.is_active:
-            raise Http404
         return enter_project(person, needs=NEEDS, scope=None, id=schedule.project_id)
     except Http404:
         message = f"{person} is no longer a member of {organization}. {SAVE_IT}"

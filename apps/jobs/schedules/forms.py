@@ -7,7 +7,7 @@ from django import forms
 
 from apps.jobs.schedules.models import JobSchedule
 from apps.jobs.schedules.rhythm import Every, Weekday, zones
-from apps.jobs.schedules.services import MAX_NAME, Plan
+from apps.jobs.schedules.services import MAX_NAME
 from apps.jobs.schedules.starting import Startable
 
 
@@ -38,18 +38,14 @@ class ScheduleForm(forms.Form):
         assert isinstance(zone, forms.ChoiceField)
         zone.choices = [(name, name.replace("_", " ")) for name in zones()]
 
-    def plan(self, *, enabled: bool = True) -> Plan:
-        """Of a form that is valid."""
+    def chosen(self) -> dict[str, Any]:
+        """The fields of a Plan that a valid form sets: all but `enabled`."""
         given = self.cleaned_data
-        return Plan(
-            payload={name: str(given[name]) for name in self.payload_names},
-            every=given["every"],
-            at=given["at"],
-            zone=given["zone"],
-            weekday=given["weekday"] if given["every"] == Every.WEEK else "",
-            name=given["name"],
-            enabled=enabled,
-        )
+        return {
+            "payload": {name: str(given[name]) for name in self.payload_names},
+            "weekday": given["weekday"] if given["every"] == Every.WEEK else "",
+            **{name: given[name] for name in ("name", "every", "at", "zone")},
+        }
 
 
 def values_of(schedule: JobSchedule) -> dict[str, Any]:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, ClassVar, Self
-from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.db import models
@@ -12,8 +11,10 @@ from django.utils import timezone
 from django_q.models import Schedule
 
 from apps.jobs.models import Job
-from apps.jobs.schedules.rhythm import Every, Rhythm, Weekday
+from apps.jobs.schedules.rhythm import Every, Rhythm, Weekday, clocks_of
 from apps.projects.tenancy import TenantManager, TenantOwned, TenantQuerySet
+
+OVERDUE_AFTER = timedelta(minutes=30)
 
 
 class JobScheduleQuerySet(TenantQuerySet["JobSchedule"]):
@@ -23,8 +24,16 @@ class JobScheduleQuerySet(TenantQuerySet["JobSchedule"]):
         return joined.defer("last_job__payload", "last_job__result").order_by("-id")
 
     def locked(self) -> Self:
-        """For a change inside a transaction: its own row is locked, its project comes with it."""
-        return self.select_related("project__organization", "last_job", "runs_as").select_for_update(of=("self",))
+        """For a change inside a transaction: its own row is locked, its project comes with it.
+
+        Nothing else does: PostgreSQL reads the row anew after waiting for its lock, but not those joined to it, and
+        would show none in the place of a `last_job` that was written meanwhile.
+        """
+        return self.select_related("project__organization").select_for_update(of=("self",))
+
+    def overdue(self) -> Self:
+        """Those whose due time nobody has handled for long, though messages about it come every few minutes."""
+        return self.filter(enabled=True, next_run__lt=timezone.now() - OVERDUE_AFTER)
 
 
 class JobSchedule(TenantOwned):
@@ -86,8 +95,8 @@ class JobSchedule(TenantOwned):
     @property
     def local_next_run(self) -> datetime | None:
         """On the clocks of its own zone."""
-        return self.next_run.astimezone(ZoneInfo(self.zone)) if self.next_run else None
+        return self.next_run.astimezone(clocks_of(self.zone)) if self.next_run else None
 
     @property
     def local_last_due(self) -> datetime | None:
-        return self.last_due.astimezone(ZoneInfo(self.zone)) if self.last_due else None
+        return self.last_due.astimezone(clocks_of(self.zone)) if self.last_due else None

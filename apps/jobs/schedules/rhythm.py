@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from functools import lru_cache
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from django.db import models
 
@@ -51,7 +51,7 @@ class Rhythm:
         """The first due moment after `moment`, in UTC.
 
         A time that the clocks leave out on that day is due at the first moment after the gap, one that they show twice
-        only at the first of both.
+        only at the first of both; hourly ones are due once in each hour that passes. Raises ZoneInfoNotFoundError.
         """
         zone = ZoneInfo(self.zone)
         if self.every == Every.HOUR:
@@ -76,6 +76,14 @@ class Rhythm:
 def zones() -> list[str]:
     """The names of all time zones that this machine knows, such as Europe/Berlin."""
     return sorted(available_timezones() - NO_PLACES)
+
+
+def clocks_of(zone: str) -> tzinfo:
+    """UTC in place of a zone that this machine does not know, or no longer."""
+    try:
+        return ZoneInfo(zone)
+    except ZoneInfoNotFoundError:
+        return UTC
 
 
 def _moment(day: date, at: time, zone: ZoneInfo) -> datetime:

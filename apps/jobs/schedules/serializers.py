@@ -10,7 +10,7 @@ from rest_framework import serializers
 from apps.jobs.models import Job
 from apps.jobs.schedules.models import JobSchedule
 from apps.jobs.schedules.rhythm import Every, Weekday
-from apps.jobs.schedules.services import MAX_NAME, Plan
+from apps.jobs.schedules.services import MAX_NAME
 
 
 class Skipped(TypedDict):
@@ -83,11 +83,3 @@ class ScheduleChange(serializers.Serializer[Any]):
 
 class ScheduleIn(ScheduleChange):
     starts = serializers.CharField(max_length=40, help_text="What is started: `train`.")
-
-
-def plan_of(schedule: JobSchedule, changes: dict[str, Any]) -> Plan:
-    """The schedule as it is, but for `changes`; a weekday goes by itself when it is not due every week any more."""
-    now = {name: getattr(schedule, name) for name in ("name", "payload", "every", "weekday", "at", "zone", "enabled")}
-    if changes.get("every", Every.WEEK) != Every.WEEK:
-        now["weekday"] = ""
-    return Plan(**now | changes)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import time
 from typing import Any
 
@@ -16,6 +16,7 @@ from apps.jobs.schedules.rhythm import Every, Rhythm, Weekday, zones
 from apps.jobs.schedules.starting import startable_of
 from apps.projects.access import Access
 from apps.projects.audit import record
+from apps.projects.models import Project
 
 MOST_SCHEDULES = 100
 MAX_NAME = 100
@@ -44,6 +45,7 @@ def create_schedule(*, access: Access, starts: str, plan: Plan) -> JobSchedule:
 
     Raises Refused: `starts_unknown`, `rhythm_invalid`, `too_many_schedules`, or why the payload can't be started.
     """
+    Project.across_tenants.select_for_update(no_key=True).get(pk=access.project.pk)  # others count afterwards
     if access.query(JobSchedule).count() >= MOST_SCHEDULES:
         raise Refused("too_many_schedules", f"A project has at most {MOST_SCHEDULES} schedules.", status=409)
     schedule = JobSchedule(project=access.project, starts=starts)
@@ -53,9 +55,14 @@ def create_schedule(*, access: Access, starts: str, plan: Plan) -> JobSchedule:
 
 
 @transaction.atomic
-def change_schedule(*, access: Access, schedule: JobSchedule, plan: Plan) -> JobSchedule:
-    """Set all of it anew; it runs with the rights of who changes it from now on. Raises as `create_schedule`."""
+def change_schedule(*, access: Access, schedule: JobSchedule, changes: dict[str, Any]) -> JobSchedule:
+    """Set these fields of a Plan anew; it runs with the rights of who changes it from now on.
+
+    A weekday goes by itself when it is not due every week any more. A due time that has come stays unless the rhythm
+    changes. Raises as `create_schedule`.
+    """
     found = _locked(access, schedule)
+    plan = _changed(found, changes)
     _set(found, access, plan)
     about = {"when": str(plan.rhythm), "zone": plan.zone, "enabled": plan.enabled}
     record(access, "schedule.changed", found, **about)
@@ -70,7 +77,10 @@ def pause_schedule(*, access: Access, schedule: JobSchedule) -> JobSchedule:
 
 @transaction.atomic
 def resume_schedule(*, access: Access, schedule: JobSchedule) -> JobSchedule:
-    """It is due at the next time of its rhythm; what it has missed is not made up for."""
+    """It is due at the next time of its rhythm; what it has missed is not made up for.
+
+    Raises Refused: `zone_unknown`.
+    """
     return _switch(access, schedule, enabled=True, action="schedule.resumed")
 
 
@@ -97,8 +107,14 @@ def run_now(*, access: Access, schedule: JobSchedule) -> Job:
 
 
 def _locked(access: Access, schedule: JobSchedule) -> JobSchedule:
-    found: JobSchedule = access.query(JobSchedule).locked().get(pk=schedule.pk)
-    return found
+    return access.get(JobSchedule, schedule.pk, access.query(JobSchedule).locked())
+
+
+def _changed(schedule: JobSchedule, changes: dict[str, Any]) -> Plan:
+    now = {field.name: getattr(schedule, field.name) for field in fields(Plan)}
+    if changes.get("every", Every.WEEK) != Every.WEEK:
+        now["weekday"] = ""
+    return Plan(**now | changes)
 
 
 def _switch(access: Access, schedule: JobSchedule, *, enabled: bool, action: str) -> JobSchedule:
@@ -115,12 +131,13 @@ def _switch(access: Access, schedule: JobSchedule, *, enabled: bool, action: str
 def _set(schedule: JobSchedule, access: Access, plan: Plan) -> None:
     _check(plan)
     subject = startable_of(schedule.starts).describe(access, plan.payload)
-    rhythm = plan.rhythm
+    rhythm, before = plan.rhythm, None if schedule._state.adding else (schedule.rhythm, schedule.enabled)
     schedule.name = plan.name.strip()[:MAX_NAME] or subject.title[:MAX_NAME]
-    schedule.payload, schedule.subject = plan.payload, subject.text[:300]
+    schedule.payload, schedule.subject = subject.payload, subject.text[:300]
     schedule.every, schedule.weekday, schedule.at, schedule.zone = rhythm.every, rhythm.weekday, rhythm.at, rhythm.zone
     schedule.enabled, schedule.runs_as = plan.enabled, access.user
-    timers.next_moment(schedule)
+    if before != (rhythm, plan.enabled):
+        timers.next_moment(schedule)
     schedule.save()
     timers.set_timer(schedule)
 

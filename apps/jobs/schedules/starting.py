@@ -17,10 +17,11 @@ Payload = dict[str, Any]
 
 @dataclass(frozen=True)
 class Subject:
-    """What is started, in words: `title` names it in a few, `text` says all."""
+    """What is started, in words: `title` names it in a few, `text` says all. `payload`: as it is to be kept."""
 
     title: str
     text: str
+    payload: Payload
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class Startable:
     `fields`: form fields of the payload's keys, all of them text. `describe` raises Refused for a payload that can't be
     started in this project, with details for `payload.<key>`. `start` makes the job, or returns the one that was made
     with the same key before, inside the caller's transaction; it raises Refused where there is nothing to start now.
-    `url`: the page of what is started, by the payload alone.
+    `url`: the page of what is started, by the payload that `describe` returned alone.
     """
 
     name: str

@@ -15,6 +15,7 @@ from apps.errors import Refused
 from apps.jobs.schedules.forms import ScheduleForm, values_of
 from apps.jobs.schedules.models import JobSchedule
 from apps.jobs.schedules.services import (
+    Plan,
     change_schedule,
     create_schedule,
     delete_schedule,
@@ -48,21 +49,22 @@ def create(request: AccessRequest) -> HttpResponseBase:
     except Refused as refused:
         raise Http404(refused.message) from None
     given = {name: request.GET.get(name, field.initial) for name, field in startable.fields.items()}
-    form = ScheduleForm(request.POST or None, initial=given, startable=startable)
+    try:
+        subject = startable.describe(access, given)
+    except Refused:
+        subject = None  # the page says where to begin
+    form = ScheduleForm(request.POST or None, initial=subject.payload if subject else given, startable=startable)
     if request.method == "POST" and form.is_valid():
         try:
-            made = create_schedule(access=access, starts=startable.name, plan=form.plan())
+            made = create_schedule(access=access, starts=startable.name, plan=Plan(**form.chosen()))
         except Refused as refused:
             add_refusal(form, refused)
         else:
             messages.success(request, f"{made} is on a schedule.")
             return redirect("schedule-list", access.organization.slug, access.project.slug)
-    context: dict[str, Any] = {"form": form, "startable": startable}
-    try:
-        context["subject"] = startable.describe(access, given)
-        context["subject_url"] = startable.url(access, given)
-    except Refused:
-        pass  # the page says where to begin
+    context: dict[str, Any] = {"form": form, "startable": startable, "subject": subject}
+    if subject is not None:
+        context["subject_url"] = startable.url(access, subject.payload)
     return render(request, "jobs/schedules/create.html", context, status=400 if form.errors else 200)
 
 
@@ -76,7 +78,7 @@ def show(request: AccessRequest, schedule: UUID) -> HttpResponseBase:
     form = ScheduleForm(request.POST or None, initial=values_of(found), startable=startable)
     if request.method == "POST" and form.is_valid():
         try:
-            change_schedule(access=access, schedule=found, plan=form.plan(enabled=found.enabled))
+            change_schedule(access=access, schedule=found, changes=form.chosen())
         except Refused as refused:
             add_refusal(form, refused)
         else:
@@ -99,8 +101,12 @@ def pause(request: AccessRequest, schedule: UUID) -> HttpResponseBase:
 @require_POST
 def resume(request: AccessRequest, schedule: UUID) -> HttpResponseBase:
     access = request.access
-    resumed = resume_schedule(access=access, schedule=access.get(JobSchedule, schedule))
-    messages.success(request, f"{resumed} goes on. What it has missed is not made up for.")
+    try:
+        resumed = resume_schedule(access=access, schedule=access.get(JobSchedule, schedule))
+    except Refused as refused:
+        messages.error(request, refused.message)
+    else:
+        messages.success(request, f"{resumed} goes on. What it has missed is not made up for.")
     return redirect("schedule-list", access.organization.slug, access.project.slug)
 
 
