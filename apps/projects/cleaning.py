@@ -135,12 +135,16 @@ def clean(
     """Delete the orphans that were last written before `before`, in the storage's order from the key `after` on.
 
     `tell` is called with each one that was deleted, or would be. Errors of the storage are in the account, which is
-    given up after MOST_ERRORS; those of the database are raised.
+    given up after MOST_ERRORS, and goes on after what can't be read; those of the database are raised.
     """
     account = Account(position=after)
+
+    def skip(key: str, error: OSError) -> None:
+        account.note_error(f"{key} can't be read", error)
+
     delete = _Deleting(account, dry_run, tell)
     try:
-        for files in _batches(storage().files(ROOT, after), BATCH):
+        for files in _batches(storage().files(ROOT, after, skip), BATCH):
             account.looked_at += len(files)
             for some in _batches(_orphans(_known(account, _old(files, before))), DELETED_AT_ONCE):
                 # Again: a row may have come while those before were deleted.
@@ -149,7 +153,7 @@ def clean(
                 if account.gave_up or should_stop():
                     return account
             account.position = files[-1].key
-            if should_stop():
+            if account.gave_up or should_stop():
                 return account
         account.position = ""
         unfinished = list(islice(storage().unfinished(ROOT, before), BATCH))  # there is hardly ever one
@@ -157,6 +161,7 @@ def clean(
     except FAILURES as error:
         account.note_error("The storage can't be listed", error)
         account.gave_up = True
+        account.position = ""  # else one place that can't be listed would keep the rest from being reached for ever
         return account
     account.is_done = not account.gave_up
     return account

@@ -11,7 +11,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -33,6 +33,8 @@ PART = ".part"
 WRITING = ".writing-"
 # What either backend raises when it can't be reached or refuses.
 FAILURES = (OSError, BotoCoreError, ClientError)
+# Called with the key of what a listing leaves out, and why.
+Skip = Callable[[str, OSError], None]
 
 
 class Listed(NamedTuple):
@@ -104,10 +106,12 @@ class SignedStorage(Protocol):
         """Delete everything below the folder `prefix`. Fine when there is nothing."""
         ...
 
-    def files(self, prefix: str, after: str = "") -> Iterator[Listed]:
+    def files(self, prefix: str, after: str = "", skip: Skip | None = None) -> Iterator[Listed]:
         """Everything below the folder `prefix`, in an order that stays the same; of that what comes after a key.
 
-        Files that are being written are among them, by the name that they have until they are whole.
+        Files that are being written are among them, by the name that they have until they are whole. What can't be read
+        is left out where `skip` is given, which is called with its key and the error; else the error is raised. What an
+        object store raises ends the listing in any case.
         """
         ...
 
@@ -169,10 +173,10 @@ class LocalStorage(FileSystemStorage):
         shutil.rmtree(folder, ignore_errors=True)
         _remove_empty_folders(folder.parent, Path(self.location))
 
-    def files(self, prefix: str, after: str = "") -> Iterator[Listed]:
+    def files(self, prefix: str, after: str = "", skip: Skip | None = None) -> Iterator[Listed]:
         folder = _folder(prefix)
         rest = after.removeprefix(f"{folder}/").split("/") if after.startswith(f"{folder}/") else []
-        yield from _walk(Path(self.path(folder)), folder, rest)
+        yield from _walk(Path(self.path(folder)), folder, rest, skip or _raise)
 
     def unfinished(self, prefix: str, before: datetime) -> Iterator[Listed]:
         return iter(())  # they are files, under names of their own
@@ -235,7 +239,7 @@ class S3Storage(DjangoS3Storage):  # type: ignore[misc]
             if keys:
                 self._client.delete_objects(Bucket=self.bucket_name, Delete={"Objects": keys, "Quiet": True})
 
-    def files(self, prefix: str, after: str = "") -> Iterator[Listed]:
+    def files(self, prefix: str, after: str = "", skip: Skip | None = None) -> Iterator[Listed]:
         request = {"Bucket": self.bucket_name, "Prefix": _folder(prefix) + "/"}
         if after:
             request["StartAfter"] = after
@@ -343,24 +347,44 @@ def _whole_file(path: Path) -> Iterator[IO[bytes]]:
         raise
 
 
-def _walk(folder: Path, key: str, after: list[str]) -> Iterator[Listed]:
+def _raise(key: str, error: OSError) -> None:
+    raise error
+
+
+def _walk(folder: Path, key: str, after: list[str], skip: Skip) -> Iterator[Listed]:
     """The files below `folder`, whose key is `key`, by name; of them those after the path `after` below it."""
     try:
         with os.scandir(folder) as entries:
-            found = sorted(entries, key=lambda entry: entry.name)
+            found = sorted((entry for entry in entries if _is_text(entry.name)), key=lambda entry: entry.name)
     except (FileNotFoundError, NotADirectoryError):
         return  # deleted meanwhile
+    except OSError as error:
+        skip(key, error)
+        return
     for entry in found:
         if after and entry.name < after[0]:
             continue
         rest = after[1:] if after and entry.name == after[0] else []
         if entry.is_dir(follow_symlinks=False):
-            yield from _walk(Path(entry.path), f"{key}/{entry.name}", rest)
+            yield from _walk(Path(entry.path), f"{key}/{entry.name}", rest, skip)
         elif entry.is_file(follow_symlinks=False) and not (after and entry.name == after[0]):
-            with suppress(FileNotFoundError):
+            try:
                 status = entry.stat(follow_symlinks=False)
-                modified = datetime.fromtimestamp(status.st_mtime, UTC)
-                yield Listed(f"{key}/{entry.name}", status.st_size, modified)
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                skip(f"{key}/{entry.name}", error)
+                continue
+            yield Listed(f"{key}/{entry.name}", status.st_size, datetime.fromtimestamp(status.st_mtime, UTC))
+
+
+def _is_text(name: str) -> bool:
+    """Whether the bytes of a file's name are UTF-8, as those of all that the platform makes."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _remove_empty_folders(folder: Path, root: Path) -> None:

@@ -394,8 +394,13 @@ SILENCED_SYSTEM_CHECKS: list[str] = []
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
+    "filters": {"without_passes": {"()": "apps.training.tensorboard.log_filter.WithoutPasses"}},
     "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": env.str("LOG_LEVEL", default="INFO")},
-    "loggers": {"django.server": {"level": "WARNING"}, "httpx": {"level": "WARNING"}},
+    "loggers": {
+        "django.request": {"filters": ["without_passes"]},
+        "django.server": {"level": "WARNING", "filters": ["without_passes"]},
+        "httpx": {"level": "WARNING"},
+    },
 }

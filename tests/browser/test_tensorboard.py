@@ -19,6 +19,7 @@ from apps.accounts.models import Role
 from apps.jobs.handlers import Folder
 from apps.jobs.models import Job, JobEvent
 from apps.models.files import trained_files_prefix
+from apps.projects.models import Project
 from apps.training.models import TrainingRun
 from apps.training.tensorboard import archives
 from apps.training.tensorboard.events import first_event, scalars_event
@@ -54,6 +55,8 @@ for number, state in ((2, "succeeded"), (3, "running")):
     stored = archives.store(folder, trained_files_prefix(job, 1))
     job.result = {"tensorboard": archives.noted(stored)}
     job.save()
+for scheme in ("light", "dark"):  # of which no TensorBoard runs yet
+    Project.across_tenants.create(organization=project.organization, name=scheme, slug=f"waiting-{scheme}")
 seeded = {"list": f"/o/boards/p/{project.slug}/training/", "runs": found}
 """
 
@@ -124,7 +127,7 @@ def test_the_pages_around_it_are_accessible(
     expect(page.get_by_role("link", name="Open in TensorBoard")).to_be_visible()
     # The page that waits, held still.
     page.route("**/training/tensorboard/**", lambda route: held(route))
-    page.goto(f"{seed['list']}tensorboard/?again")
+    page.goto(f"/o/boards/p/waiting-{scheme}/training/tensorboard/")
     expect(page.get_by_text("TensorBoard is starting")).to_be_visible()
     problems += problems_of(page)
     assert not problems, problems

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from botocore.exceptions import ClientError
@@ -175,6 +177,7 @@ class TestHowItGoes:
         assert error.startswith("The storage can't be listed:")
         assert "NoSuchBucket" in error
         assert (account.gave_up, account.is_done) == (True, False)
+        assert clean(before=tomorrow(), after=f"projects/{project.pk}/uploads/x").position == ""  # it begins anew
         with pytest.raises(ClientError, match="NoSuchBucket"):
             list(storage().files("projects"))
         storage().connection.meta.client.close()
@@ -189,6 +192,54 @@ class TestHowItGoes:
         account = clean(before=tomorrow())
         assert "AccessDenied" in account.errors[0]
         assert (account.files, account.position, account.gave_up) == (1, "", True)
+
+
+class TestWhatCanNotBeRead:
+    @pytest.fixture
+    def refuse(self, monkeypatch):
+        """`refuse(name)`: folders of this name can't be listed any more."""
+        scandir = os.scandir
+        refused: set[str] = set()
+
+        def scan(path):
+            if Path(path).name in refused:
+                raise PermissionError(13, "Permission denied")
+            return scandir(path)
+
+        monkeypatch.setattr("apps.projects.storage.os", SimpleNamespace(scandir=scan, fdopen=os.fdopen))
+        return refused.add
+
+    def test_it_is_an_error_and_the_rest_goes_on(self, local, project, refuse):
+        behind = orphan_of(project)
+        hidden = put(f"projects/{project.pk}/lost+found/a")
+        refuse("lost+found")
+        account = clean(before=tomorrow())
+        assert account.errors == [f"projects/{project.pk}/lost+found can't be read: [Errno 13] Permission denied"]
+        assert (account.files, account.is_done, account.position) == (1, True, "")
+        assert not storage().exists(behind)
+        assert storage().exists(hidden)
+        with pytest.raises(PermissionError):  # who lists for anything else is told
+            list(storage().files("projects"))
+
+    def test_so_many_that_it_gives_up_are_behind_it_the_next_time(self, local, project, refuse, monkeypatch):
+        monkeypatch.setattr(cleaning, "MOST_ERRORS", 2)
+        monkeypatch.setattr(cleaning, "BATCH", 1)
+        for name in "ab":
+            put(f"projects/{project.pk}/{name}/file")
+            refuse(name)
+        for _ in range(2):
+            orphan_of(project)
+        first = clean(before=tomorrow())
+        assert (first.files, first.gave_up, len(first.errors)) == (1, True, 2)
+        second = clean(before=tomorrow(), after=first.position)
+        assert (second.files, second.errors, second.is_done) == (1, [], True)
+
+    def test_a_name_that_is_no_text_is_none_of_ours(self, local, project):
+        orphan = orphan_of(project)
+        place = os.fsencode(storage().path(orphan))
+        Path(os.fsdecode(place + b"\xff")).write_bytes(b"x")
+        account = clean(before=tomorrow())
+        assert (account.files, account.looked_at) == (1, 1)
 
 
 class TestListing:

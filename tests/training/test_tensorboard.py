@@ -69,7 +69,7 @@ def board(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Board]:
         found = boards().open(PROJECT, lambda: begin)
         eventually(lambda: found.state == "ready", lambda: f"{found.why} {list(found.process.said)}")
         yield found
-    boards().close(PROJECT)
+    boards().close(found)
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,7 +20,7 @@ from django.urls import reverse
 from apps.jobs.sandbox.levels import Level, Standing, standing
 from apps.jobs.sandbox.plan import Method
 from apps.training.tensorboard import boards as boards_module
-from apps.training.tensorboard import process, views
+from apps.training.tensorboard import logs, process, views
 from apps.training.tensorboard.boards import AllInUseError, Boards
 from apps.training.tensorboard.process import Process, remove_left_folders
 
@@ -114,10 +115,78 @@ def test_what_it_said_last_is_shown_and_it_can_be_tried_again(
     monkeypatch.setattr(process, "PROGRAM", WAITS)
     assert client.get(f"{address}?again")["Location"] == address
     waiting = client.get(address)
+    again = boards.running(project.pk)
     assert "TensorBoard is starting" in waiting.content.decode()
     assert waiting["Refresh"] == "1"
     eventually(lambda: boards.running(project.pk).state == "ready")
     assert "/training/tensorboard/" in client.get(address)["Location"]
+    client.get(f"{address}?again")
+    assert boards.running(project.pk) is again  # one that runs is everybody's
+    assert not again.is_ended
+
+
+def test_a_slow_storage_keeps_no_other_project_waiting(boards, monkeypatch):
+    monkeypatch.setattr(boards_module, "START_S", 0.5)
+    may_go_on = threading.Event()
+    began = threading.Event()
+
+    def fetch(additions, folder, laid):
+        if list(additions):
+            began.set()
+            assert may_go_on.wait(20)
+
+    monkeypatch.setattr(logs, "add", fetch)
+    slow = boards.open(ONE, lambda: ["logs"])
+    assert began.wait(20)
+    slow_at = time.monotonic()
+    ready(boards, TWO)
+    eventually(lambda: time.monotonic() - slow_at > 0.6)
+    boards.reap()
+    assert (slow.state, slow.started_at) == ("starting", None)  # what it waits for is no fault of its own
+    may_go_on.set()
+    eventually(lambda: slow.state == "ready")
+
+
+def test_one_that_was_ended_while_its_logs_are_fetched_never_starts(boards, monkeypatch):
+    may_go_on, began = threading.Event(), threading.Event()
+
+    def fetch(additions, folder, laid):
+        began.set()
+        assert may_go_on.wait(20)
+        assert folder.in_.exists()  # it is removed when nobody writes there any more
+        written.append(list(additions))
+
+    written: list[Any] = []
+    monkeypatch.setattr(logs, "add", fetch)
+    monkeypatch.setattr(Process, "start", lambda process: pytest.fail("it was ended"))
+    board = boards.open(ONE, lambda: ["logs"])
+    assert began.wait(20)
+    boards.close(board)
+    boards.close(board)
+    may_go_on.set()
+    eventually(lambda: not board.process.folder.root.exists())
+    assert written == [[]]
+    boards.add(board, ["more"])
+    assert (board.started_at, boards.running(ONE)) == (None, None)
+
+
+def test_one_that_is_not_ready_in_time_is_ended_and_says_so(boards, monkeypatch):
+    monkeypatch.setattr(process, "PROGRAM", "import time; time.sleep(600)")
+    board = boards.open(ONE, list)
+    eventually(lambda: board.process.pid)
+    board.started_at -= boards_module.START_S + 1
+    boards.reap()
+    assert (board.state, board.why) == ("failed", "It was not ready within 60 seconds.")
+    eventually(lambda: is_gone(board.process.pid))
+
+
+def test_one_that_took_the_place_of_another_is_not_ended_with_it(boards, settings):
+    old = ready(boards, ONE)
+    boards.close(old)
+    new = ready(boards, ONE)
+    boards.close(old)
+    assert boards.running(ONE) is new
+    assert not is_gone(new.process.pid)
 
 
 def test_a_page_says_that_all_are_in_use_or_switched_off(boards, settings, organization, project, page_of, viewer):

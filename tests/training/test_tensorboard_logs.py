@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import io
+import math
 import os
 import struct
 import tarfile
+import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError
 from django.core.files.base import ContentFile
 from django.db import transaction
 
@@ -234,6 +238,70 @@ def test_an_archive_that_is_gone_leaves_the_other_runs(access, make_run, job_fol
     logs.add(logs.missing(access, laid), folder, laid)
     assert (folder.in_ / "2-Here" / logs.SCALARS).exists()
     assert "can't be read" in caplog.text
+
+
+def test_numbers_that_have_no_room_in_an_event_leave_all_others(access, make_run, folder, caplog):
+    run = make_run("Odd", steps=[1, -1, 2**63, 1e30, 2])
+    values = {"big": 1e39, "small": -1e39, "fine": 0.5}
+    JobEvent.across_tenants.filter(job=run.job, sequence=1).update(data={"step": 1, "values": values})
+    make_run("Fine", steps=[1])
+    laid = Laid()
+    logs.add(logs.missing(access, laid), folder, laid)
+    file = folder.in_ / "1-Odd" / logs.SCALARS
+    assert steps_of(file) == [(1, False), (2, False)]
+    found = [struct.unpack("<f", records(file)[1].partition(tag)[2][1:5])[0] for tag in (b"big", b"small", b"fine")]
+    assert found == [math.inf, -math.inf, 0.5]
+    assert (folder.in_ / "2-Fine" / logs.SCALARS).exists()
+    assert caplog.text == ""
+
+
+FAILS = ClientError({"Error": {"Code": "SlowDown"}}, "GetObject")
+
+
+@pytest.mark.parametrize("error", [FAILS, EndpointConnectionError(endpoint_url="http://s3"), OSError("Disk full")])
+def test_a_run_that_fails_leaves_the_others_and_is_tried_again_later(
+    error, access, make_run, job_folder, folder, monkeypatch, caplog
+):
+    archived = make_run("Archive", archive=job_folder)
+    rows = make_run("Rows", steps=[1])
+    make_run("Fine", steps=[1])
+    laid, real, now = Laid(), (archives.unpack, logs._append), [1000.0]
+    monkeypatch.setattr(logs, "time", SimpleNamespace(monotonic=lambda: now[0], time=time.time))
+
+    def refuse(*where, **more):
+        raise error
+
+    monkeypatch.setattr(archives, "unpack", refuse)
+    monkeypatch.setattr(logs, "_append", lambda file, data: refuse() if "Rows" in str(file) else real[1](file, data))
+    logs.add(logs.missing(access, laid), folder, laid)
+    assert (folder.in_ / "3-Fine" / logs.SCALARS).exists()
+    assert caplog.text.count("could not be added") == 2
+    assert logs.missing(access, laid) == []  # not at each look
+    now[0] += logs.RETRY_S + 1
+    again = logs.missing(access, laid)
+    assert {addition.run for addition in again} == {archived.pk, rows.pk}
+    logs.add(again, folder, laid)
+    now[0] += logs.RETRY_S + 1
+    assert logs.missing(access, laid) == []  # twice as long
+    now[0] += logs.RETRY_S
+    monkeypatch.setattr(archives, "unpack", real[0])
+    monkeypatch.setattr(logs, "_append", real[1])
+    logs.add(logs.missing(access, laid), folder, laid)
+    assert (folder.in_ / "1-Archive/projector/small/tensors.tsv").exists()
+    assert steps_of(folder.in_ / "2-Rows" / logs.SCALARS) == [(1, False)]
+    assert (logs.missing(access, laid), laid.failures) == ([], {})
+
+
+def test_what_could_not_be_fetched_leaves_the_scalars_that_were_there(access, make_run, job_folder, folder):
+    run = make_run(steps=[1], state="running")
+    laid = Laid()
+    logs.add(logs.missing(access, laid), folder, laid)
+    kept = archives.store(job_folder, trained_files_prefix(run.job, 1))
+    Job.across_tenants.filter(pk=run.job_id).update(result={"tensorboard": archives.noted(kept)}, state="succeeded")
+    storage().discard(kept.key)
+    logs.add(logs.missing(access, laid), folder, laid)
+    assert steps_of(folder.in_ / "1-Run" / logs.SCALARS) == [(1, False)]
+    assert logs.missing(access, laid) == []  # it will not come back
 
 
 @pytest.mark.parametrize("limit", [604, 603])

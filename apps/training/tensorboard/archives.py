@@ -8,6 +8,7 @@ import re
 import stat
 import tarfile
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -81,9 +82,9 @@ def of(job: Job) -> Archive | None:
     return Archive(key, int(found["bytes"]), str(found["sha256"]))
 
 
-def unpack(archive: Archive, target: Path, temporary: Path) -> None:
-    """Add what is in `archive` to the folder `target`. Raises FileNotFoundError, ValueError or tarfile.TarError where
-    it is not what was stored; nothing was added then."""
+def unpack(archive: Archive, target: Path, temporary: Path, *, before: Callable[[], None] = lambda: None) -> None:
+    """Add what is in `archive` to the folder `target`; `before` is called when all is there to be added. Raises
+    FileNotFoundError, ValueError or tarfile.TarError where it is not what was stored; nothing was added then."""
     with tempfile.TemporaryDirectory(dir=temporary) as place:
         packed, files = Path(place) / "logs.tar.gz", Path(place) / "files"
         if storage().fetch_to(archive.key, packed) != archive.sha256:
@@ -93,6 +94,7 @@ def unpack(archive: Archive, target: Path, temporary: Path) -> None:
             if sum(member.size for member in members) > archive.size or len(members) > MOST_FILES:
                 raise ValueError(f"{archive.key} holds more than was recorded.")
             tar.extractall(files, members, filter="data")
+        before()
         for path in _plain_files(files):
             moved = target / path.relative_to(files)
             moved.parent.mkdir(parents=True, exist_ok=True)

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 from uuid import UUID
@@ -35,15 +36,21 @@ class AllInUseError(Exception):
 
 @dataclass
 class Board:
-    """The TensorBoard of one project. `why`: what went wrong, for people; empty as long as nothing has."""
+    """The TensorBoard of one project. `why`: what went wrong, for people; empty as long as nothing has.
+
+    `started_at`: when its process began; None: what it begins with is still being fetched. All of its folder is written
+    and removed in `fetcher`, a thread of its own: a slow storage keeps no other board waiting.
+    """
 
     project: UUID
     process: Process
     laid: Laid = field(default_factory=Laid)
     why: str = ""
-    started_at: float = field(default_factory=time.monotonic)
+    is_ended: bool = False
+    started_at: float | None = None
     used_at: float = field(default_factory=time.monotonic)
     looked_at: float = field(default_factory=time.monotonic)
+    fetcher: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "tensorboard-fetcher"))
 
     @property
     def state(self) -> str:
@@ -62,7 +69,7 @@ class Board:
 
 
 class Boards:
-    """All of this process. Its one thread starts them, since each dies with the thread that started it."""
+    """All of this process. One thread starts and ends them, since each dies with the thread that started it."""
 
     def __init__(self) -> None:
         self._boards: dict[UUID, Board] = {}
@@ -96,20 +103,22 @@ class Boards:
                 self._end(other)
             board = self._boards[project] = Board(project, Process(str(project)))
             self._begin_reaping()
-        self._keeper.submit(self._start, board, first)
+        board.fetcher.submit(self._begin, board, first)
         return board
 
     def add(self, board: Board, additions: list[Addition]) -> None:
         """Add to what the board shows, soon."""
         if additions:
-            self._keeper.submit(self._add, board, additions)
+            with suppress(RuntimeError):  # it was ended meanwhile
+                board.fetcher.submit(self._add, board, additions)
 
-    def close(self, project: UUID) -> None:
-        """End the project's board, if there is one."""
+    def close(self, board: Board) -> None:
+        """End this board, unless that has been done; another one of its project stays."""
         with self._lock:
-            board = self._boards.pop(project, None)
-        if board is not None:
-            self._end(board)
+            if self._boards.get(board.project) is not board:
+                return
+            del self._boards[board.project]
+        self._end(board)
 
     def close_all(self) -> None:
         """End everything. No board is opened here again."""
@@ -118,7 +127,10 @@ class Boards:
         with self._lock:
             boards, self._boards = list(self._boards.values()), {}
         for board in boards:
-            board.process.stop()
+            board.is_ended = True
+            board.process.end()
+            board.fetcher.shutdown(cancel_futures=True)
+            board.process.remove()
 
     def reap(self) -> None:
         """End those that are idle, need too much memory, do not get ready or have failed a while ago."""
@@ -127,8 +139,8 @@ class Boards:
             boards = list(self._boards.values())
         for board in boards:
             if now - board.used_at > (KEEP_FAILED_S if board.state == "failed" else settings.TENSORBOARD_IDLE_S):
-                self.close(board.project)
-            elif board.state == "starting" and now - board.started_at > START_S:
+                self.close(board)
+            elif board.state == "starting" and board.started_at is not None and now - board.started_at > START_S:
                 self._fail(board, f"It was not ready within {START_S:g} seconds.")
             elif board.state == "ready" and board.process.needs_too_much_memory:
                 self._fail(
@@ -147,9 +159,19 @@ class Boards:
             raise AllInUseError
         return [self._boards.pop(min(idle, key=lambda board: board.used_at).project)]
 
-    def _start(self, board: Board, additions: list[Addition]) -> None:
+    def _begin(self, board: Board, additions: list[Addition]) -> None:
+        self._add(board, additions)
+        with suppress(RuntimeError):  # the platform ends
+            self._keeper.submit(self._start, board)
+
+    def _add(self, board: Board, additions: list[Addition]) -> None:
+        logs.add((one for one in additions if not board.is_ended), board.process.folder, board.laid)
+
+    def _start(self, board: Board) -> None:
+        if board.is_ended:
+            return
+        board.started_at = time.monotonic()
         try:
-            logs.add(additions, board.process.folder, board.laid)
             board.process.start()
         except CannotStartError as error:
             board.why = str(error)
@@ -157,21 +179,21 @@ class Boards:
             logger.exception("The TensorBoard of project %s could not be started.", board.project)
             board.why = f"It could not be started: {error}"
 
-    def _add(self, board: Board, additions: list[Addition]) -> None:
-        if board.state != "failed":
-            try:
-                logs.add(additions, board.process.folder, board.laid)
-            except OSError:
-                logger.exception("Logs could not be added to the TensorBoard of project %s.", board.project)
-
     def _fail(self, board: Board, why: str) -> None:
         board.why = why
         logger.warning("The TensorBoard of project %s was ended. %s", board.project, why)
         self._end(board)
 
     def _end(self, board: Board) -> None:
-        """In the thread that starts them, so that nothing is started or written after its end."""
-        self._keeper.submit(board.process.stop)
+        """In the thread that starts them, so that nothing is started after its end."""
+        if not board.is_ended:
+            board.is_ended = True
+            self._keeper.submit(self._stop, board)
+
+    def _stop(self, board: Board) -> None:
+        board.process.end()
+        board.fetcher.submit(board.process.remove)  # after what it is writing
+        board.fetcher.shutdown(wait=False)
 
     def _begin_reaping(self) -> None:
         if self._reaper is None:

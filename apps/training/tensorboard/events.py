@@ -6,9 +6,11 @@ event.proto and framework/summary.proto, in the records of tensorflow/core/lib/i
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Mapping
 
+LAST_STEP = 2**63 - 1
 _POLYNOMIAL = 0x82F63B78  # Castagnoli, reflected
 
 
@@ -30,10 +32,8 @@ def first_event(time: float) -> bytes:
 
 
 def scalars_event(step: int, time: float, values: Mapping[str, float]) -> bytes:
-    """Shown under Scalars, by tag."""
-    summary = b"".join(
-        _text(1, _text(1, tag.encode()) + b"\x15" + struct.pack("<f", value)) for tag, value in values.items()
-    )
+    """Shown under Scalars, by tag. `step` is from 0 to LAST_STEP."""
+    summary = b"".join(_text(1, _text(1, tag.encode()) + b"\x15" + _float(value)) for tag, value in values.items())
     return _record(_time(time) + b"\x10" + _varint(step) + _text(5, summary))
 
 
@@ -61,6 +61,13 @@ def _masked(data: bytes) -> bytes:
 
 def _time(seconds: float) -> bytes:
     return b"\x09" + struct.pack("<d", seconds)
+
+
+def _float(value: float) -> bytes:
+    try:
+        return struct.pack("<f", value)
+    except OverflowError:  # it has more than the 32 bits that there are for it
+        return struct.pack("<f", math.inf if value > 0 else -math.inf)
 
 
 def _text(field: int, content: bytes) -> bytes:

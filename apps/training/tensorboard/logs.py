@@ -24,13 +24,15 @@ from apps.jobs.models import JobEvent
 from apps.projects.access import Access
 from apps.training.models import TrainingRun
 from apps.training.tensorboard import archives
-from apps.training.tensorboard.events import first_event, restart_event, scalars_event
+from apps.training.tensorboard.events import LAST_STEP, first_event, restart_event, scalars_event
 
 logger = logging.getLogger(__name__)
 
 # Its name comes before those that the engine gives, so what is in an archive is read after it.
 SCALARS = "events.out.tfevents.0000000000.bantam"
 EVENTS_AT_ONCE = 20_000
+# When what went wrong with a run is tried again: after this, then after twice as long each time.
+RETRY_S, LONGEST_RETRY_S = 10.0, 600.0
 
 
 @dataclass
@@ -49,12 +51,24 @@ class Addition:
 @dataclass
 class Laid:
     """What lies in the folder already. `after`: the last event of each run that is there, `steps` its step;
-    `whole`: runs whose archive is there, which nothing follows; `bytes`: of archives."""
+    `whole`: runs whose archive is there, which nothing follows, or of no use; `bytes`: of archives.
+
+    `failures`: of runs that could not be added, how often in a row, and until when (time.monotonic) they are let be.
+    """
 
     after: dict[UUID, int] = field(default_factory=dict)
     steps: dict[UUID, int] = field(default_factory=dict)
     whole: set[UUID] = field(default_factory=set)
     bytes: int = 0
+    failures: dict[UUID, tuple[int, float]] = field(default_factory=dict)
+
+    def lets_be(self, run: UUID) -> bool:
+        return time.monotonic() < self.failures.get(run, (0, 0.0))[1]
+
+    def note_failure(self, run: UUID) -> None:
+        count, _ = self.failures.get(run, (0, 0.0))
+        wait_s = min(RETRY_S * 2 ** min(count, 10), LONGEST_RETRY_S)
+        self.failures[run] = (count + 1, time.monotonic() + wait_s)
 
 
 def folder_name(run: TrainingRun) -> str:
@@ -71,7 +85,7 @@ def missing(access: Access, laid: Laid, first: TrainingRun | None = None) -> lis
     room = settings.TENSORBOARD_FOLDER_BYTES - laid.bytes
     wanted = Q()
     for run in runs.values():
-        if run.pk in laid.whole:
+        if run.pk in laid.whole or laid.lets_be(run.pk):
             continue
         since = laid.after.get(run.pk, 0)
         archive = archives.of(run.job)
@@ -98,42 +112,55 @@ _OF_JOB = ("job__project", "job__result", "job__fencing_token", "job__last_seque
 
 
 def add(additions: Iterable[Addition], folder: Folder, laid: Laid) -> None:
-    """Write them. What can't be read any more is left out and logged."""
+    """Write them. What goes wrong with one is logged and leaves the others; it is tried again later, unless its
+    archive is gone or is not what was stored."""
     for addition in additions:
-        if addition.run in laid.whole or laid.after.get(addition.run, 0) != addition.since:
-            continue  # somebody else looked at the same time, and it is there by now
+        run = addition.run
+        if run in laid.whole or laid.lets_be(run) or laid.after.get(run, 0) != addition.since:
+            continue  # somebody else looked at the same time, and it is there by now, or failed
         target = folder.in_ / addition.folder
-        if addition.archive is None:
-            _add_rows(addition, target, laid)
-            continue
-        target.mkdir(exist_ok=True)
-        laid.whole.add(addition.run)
         try:
-            if addition.run in laid.steps:  # its own event files say everything again
-                _append(target / SCALARS, restart_event(0, time.time()))
-            archives.unpack(addition.archive, target, folder.root)
-            laid.bytes += addition.archive.size
-        except (FileNotFoundError, ValueError, tarfile.TarError):
-            logger.exception("The logs of run %s for TensorBoard can't be read.", addition.run)
-        _readable(target)
+            if addition.archive is None:
+                _add_rows(addition, target, laid)
+            else:
+                _add_archive(run, addition.archive, target, folder.root, laid)
+        except Exception:
+            logger.exception("The logs of run %s for TensorBoard could not be added.", run)
+            laid.note_failure(run)
+        else:
+            laid.failures.pop(run, None)
+
+
+def _add_archive(run: UUID, archive: archives.Archive, target: Path, temporary: Path, laid: Laid) -> None:
+    def forget_scalars() -> None:  # its own event files say everything again
+        if run in laid.steps:
+            _append(target / SCALARS, restart_event(0, time.time()))
+
+    target.mkdir(exist_ok=True)
+    try:
+        archives.unpack(archive, target, temporary, before=forget_scalars)
+        laid.bytes += archive.size
+    except (FileNotFoundError, ValueError, tarfile.TarError):
+        logger.exception("The logs of run %s for TensorBoard can't be read.", run)
+    _readable(target)
+    laid.whole.add(run)
 
 
 def _add_rows(addition: Addition, target: Path, laid: Laid) -> None:
+    rows = [(at, int(data["step"]), data["values"]) for at, data in addition.rows if 0 <= data["step"] <= LAST_STEP]
+    if rows:
+        target.mkdir(mode=0o755, exist_ok=True)
+        file = target / SCALARS
+        written = [] if file.exists() else [first_event(rows[0][0])]
+        last = laid.steps.get(addition.run, -1)
+        for at, step, values in rows:
+            if step <= last:  # a resumed run goes on from its last checkpoint
+                written.append(restart_event(step, at))
+            written.append(scalars_event(step, at, values))
+            last = step
+        _append(file, b"".join(written))
+        laid.steps[addition.run] = last
     laid.after[addition.run] = addition.until
-    if not addition.rows:
-        return
-    target.mkdir(mode=0o755, exist_ok=True)
-    file = target / SCALARS
-    written = [] if file.exists() else [first_event(addition.rows[0][0])]
-    last = laid.steps.get(addition.run, -1)
-    for at, data in addition.rows:
-        step = int(data["step"])
-        if step <= last:  # a resumed run goes on from its last checkpoint
-            written.append(restart_event(step, at))
-        written.append(scalars_event(step, at, data["values"]))
-        last = step
-    _append(file, b"".join(written))
-    laid.steps[addition.run] = last
 
 
 def _append(file: Path, data: bytes) -> None:

@@ -8,15 +8,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from importlib import import_module
 from uuid import UUID
 
-from django.conf import settings
-from django.contrib.auth import HASH_SESSION_KEY, SESSION_KEY
 from django.http import HttpRequest
-from django.utils.crypto import constant_time_compare
 
 from apps.accounts.models import User
+from apps.accounts.sessions import user_of
 from apps.encryption import UnreadableError, decrypt, encrypt
 from apps.projects.access import Access
 
@@ -47,9 +44,5 @@ def holder_of(given: str) -> Holder | None:
     except (UnreadableError, ValueError):
         return None
     key, project = json.loads(content)
-    session = import_module(settings.SESSION_ENGINE).SessionStore(key)
-    user = User.objects.filter(pk=session.get(SESSION_KEY), is_active=True).first()
-    # As Django looks at a cookie, but for giving the session a new key: no cookie is sent back from here.
-    if user is None or not constant_time_compare(session.get(HASH_SESSION_KEY, ""), user.get_session_auth_hash()):
-        return None
-    return Holder(user, UUID(project), key)
+    user = user_of(key)
+    return Holder(user, UUID(project), key) if user else None

@@ -115,12 +115,19 @@ class Process:
 
     def stop(self) -> None:
         """End it and remove what it read. Fine when that has happened before."""
+        self.end()
+        self.remove()
+
+    def end(self) -> None:
         if self._process is not None:
             if self._process.poll() is None:
                 with suppress(ProcessLookupError, PermissionError):
                     os.killpg(self.pid, signal.SIGKILL)
             self._process.wait()
         self.state = "ended"
+
+    def remove(self) -> None:
+        """Remove what it read. Nobody may be writing there."""
         remove(self.folder.root)
         self._lock.close()
 

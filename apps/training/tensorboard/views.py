@@ -32,7 +32,9 @@ def open_one(request: AccessRequest) -> HttpResponseBase:
     if not settings.TENSORBOARD_MAX:
         return _waiting(request, run, state="off")
     if "again" in request.GET:
-        boards().close(access.project.pk)
+        failed = boards().running(access.project.pk)
+        if failed is not None and failed.state == "failed":  # one that runs is everybody's
+            boards().close(failed)
         return HttpResponseRedirect(_address_to_open(access, run))
     try:
         board = boards().open(access.project.pk, lambda: logs.missing(access, logs.Laid(), run))
