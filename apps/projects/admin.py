@@ -14,7 +14,7 @@ from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationFo
 
 from apps.accounts.admin import ViewOnlyAdmin, list_of_memberships
 from apps.accounts.models import Organization, User
-from apps.projects.models import ApiKey, AuditEntry, Project
+from apps.projects.models import ApiKey, AuditEntry, CleanUp, Project
 from apps.projects.services.operators import change_organization, record_password_set, save_person
 
 
@@ -115,3 +115,8 @@ class AuditEntryAdmin(ViewOnlyAdmin):
     list_select_related = ("organization", "project", "user", "api_key")
     search_fields = ("action", "target", "organization__slug", "user__email")
     date_hierarchy = "created_at"
+
+
+@admin.register(CleanUp)
+class CleanUpAdmin(ViewOnlyAdmin):
+    list_display = ("started_at", "finished_at", "files", "bytes", "expired", "foreign", "errors", "total_files")

@@ -14,6 +14,7 @@ from django_q.signing import SignedPackage
 
 from apps.accounts.models import User
 from apps.jobs.models import Job, Worker
+from apps.projects import cleaning_record
 from tests.access.world import make_world
 
 pytestmark = pytest.mark.django_db
@@ -46,6 +47,7 @@ def one_row_of_everything(db, operator, tmp_path, settings) -> None:
     Authenticator.objects.create(user=user, type=Authenticator.Type.TOTP, data={"secret": "never-to-be-shown"})
     OrmQ.objects.create(key="bantam", payload=SignedPackage.dumps({"id": "1", "name": "n", "func": "f"}), lock=None)
     Schedule.objects.create(func="apps.jobs.sweep", schedule_type=Schedule.DAILY)
+    cleaning_record.begin()
     Worker.objects.create(host="machine", pid=1, processes=2, sandbox="bubblewrap")
     for number, success in enumerate((True, False)):
         now = timezone.now()

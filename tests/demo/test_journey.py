@@ -24,6 +24,8 @@ OF_THE_DEMO |= {"WEBHOOK_ALLOW_PRIVATE"}
 # How many TensorBoards run, how long, and what they read.
 OF_THE_DEMO |= {"TENSORBOARD_MAX", "TENSORBOARD_IDLE_S", "TENSORBOARD_MEMORY_MB"}
 OF_THE_DEMO |= {"TENSORBOARD_LOG_MB", "TENSORBOARD_FOLDER_MB", "TENSORBOARD_RUNS"}
+# When stored files are deleted that nothing needs.
+OF_THE_DEMO |= {"CLEAN_UP_AT", "ORPHAN_AGE_S"}
 # How this machine confines jobs is the same for every installation on it.
 OF_THE_DEMO |= {"SANDBOX", "SANDBOX_UID", "SANDBOX_CGROUP", "SANDBOX_READABLE"}
 

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -41,16 +42,23 @@ def wait_for_workers(log: Path) -> None:
         time.sleep(0.1)
 
 
+@pytest.fixture
+def ours() -> Callable[[], set[int]]:
+    """`ours()` → the processes below this one that were not there before the test, such as those of other platforms."""
+    before = belonging_to(os.getpid())
+    return lambda: belonging_to(os.getpid()) - before
+
+
 def modules_mapped(pid: int) -> str:
     return Path(f"/proc/{pid}/maps").read_text()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
-def test_web_and_worker_start_without_tensorflow_and_end_together(environment, port):
+def test_web_and_worker_start_without_tensorflow_and_end_together(environment, port, ours):
     with Stack(environment, port) as stack:
         stack.wait_ready()
         wait_for_workers(stack.log)
-        processes = belonging_to(os.getpid())
+        processes = ours()
         commands = {pid: Path(f"/proc/{pid}/cmdline").read_text().split("\0") for pid in processes}
         web = [pid for pid, command in commands.items() if "uvicorn" in command]
         workers = [pid for pid, command in commands.items() if "work" in command]
@@ -64,16 +72,16 @@ def test_web_and_worker_start_without_tensorflow_and_end_together(environment, p
     assert [pid for pid in processes if Path(f"/proc/{pid}").exists()] == []
 
 
-def test_a_worker_that_dies_ends_the_web_server_and_tells(environment, port):
+def test_a_worker_that_dies_ends_the_web_server_and_tells(environment, port, ours):
     with Stack(environment, port) as stack:
         stack.wait_ready()
         wait_for_workers(stack.log)
-        processes = belonging_to(os.getpid())
+        processes = ours()
         cluster = min(pid for pid in processes if "manage.py\0work" in Path(f"/proc/{pid}/cmdline").read_text())
         os.kill(cluster, signal.SIGKILL)
         assert stack.wait() == 128 + signal.SIGKILL
         assert "worker ended with status 137" in stack.log.read_text()
-        assert belonging_to(os.getpid()) & processes == set()
+        assert ours() & processes == set()
 
 
 def test_a_taken_port_stops_the_start(environment):

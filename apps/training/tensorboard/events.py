@@ -65,7 +65,7 @@ def _time(seconds: float) -> bytes:
 
 def _float(value: float) -> bytes:
     try:
-        return struct.pack("<f", value)
+        return struct.pack("<f", float(value))  # PostgreSQL gives whole numbers back as int
     except OverflowError:  # it has more than the 32 bits that there are for it
         return struct.pack("<f", math.inf if value > 0 else -math.inf)
 
