@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 from contextlib import suppress
-from importlib import import_module
 from typing import Any
 from urllib.parse import parse_qs
 from uuid import UUID
 
-from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncJsonWebsocketConsumer
-from django.conf import settings
-from django.contrib.auth import HASH_SESSION_KEY, SESSION_KEY
 from django.core.exceptions import PermissionDenied
 from django.http import Http404
-from django.utils.crypto import constant_time_compare
 
-from apps.accounts.models import User
+from apps.accounts.sessions import user_of
+from apps.jobs.database import on_open_connection
 from apps.jobs.feed import BATCH, Feed, watch
 from apps.jobs.models import Job, JobEvent
 from apps.jobs.serializers import EventOut
@@ -41,6 +38,9 @@ class JobConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
     """Sends `{"type": "events", "events": […]}` for every event after `?after=`, and `{"type": "state", "job": {…}}`
     when the job's state or progress changed; closes with 1000 when the job is over and everything was sent.
     """
+
+    # No channel of its own: the feed listens, once for all.
+    channel_layer_alias = ""
 
     async def connect(self) -> None:
         self._feeding: asyncio.Task[None] | None = None
@@ -71,7 +71,8 @@ class JobConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
 
     async def _send_all(self, feed: Feed, access: Access, after: int) -> None:
         loop = asyncio.get_running_loop()
-        check_at = loop.time() + CHECK_ACCESS_S
+        # The first check at any moment: pages that were opened, or came back, together are not all due together.
+        check_at = loop.time() + random.uniform(0, CHECK_ACCESS_S)  # noqa: S311  (nothing secret)
         shown = None
         while not feed.is_broken:
             news = feed.news()
@@ -92,14 +93,15 @@ class JobConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
                 await self.close(OVER)
                 return
             with suppress(TimeoutError):
-                await asyncio.wait_for(news.wait(), max(check_at - loop.time(), 0.05))
+                async with asyncio.timeout(max(check_at - loop.time(), 0.05)):
+                    await news.wait()
         await self.close(BROKEN)
 
-    @database_sync_to_async  # type: ignore[untyped-decorator]
+    @on_open_connection
     def _enter(self, job_id: UUID) -> Access:
         """Through the door again: the person may have signed out, the account been closed, the membership ended."""
         where = self.scope["url_route"]["kwargs"]
-        user = _user_of(self.scope["session"].session_key)
+        user = user_of(self.scope["session"].session_key)  # the scope keeps what it held when this was opened
         if user is None:
             raise SignedOutError
         access = enter_project(user, scope=None, organization__slug=where["organization"], slug=where["project"])
@@ -107,22 +109,7 @@ class JobConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
         return access
 
 
-def _user_of(session_key: str | None) -> User | None:
-    """Whose session this is by now: nobody's after signing out, a change of password or the end of the account.
-
-    Read anew, because the scope keeps what the session held when the websocket was opened; and only read, because
-    `django.contrib.auth.get_user` may give the session another key, of which this browser would never hear.
-    """
-    session = import_module(settings.SESSION_ENGINE).SessionStore(session_key)
-    user = User.objects.filter(pk=session.get(SESSION_KEY), is_active=True).first()
-    if user is None:
-        return None
-    kept = session.get(HASH_SESSION_KEY, "")
-    accepted = [user.get_session_auth_hash(), *user.get_session_auth_fallback_hash()]
-    return user if any(constant_time_compare(kept, one) for one in accepted) else None
-
-
-@database_sync_to_async  # type: ignore[untyped-decorator]
+@on_open_connection
 def _missed(access: Access, job_id: UUID, after: int) -> list[dict[str, Any]]:
     """What a watcher lacks that is too old for the feed."""
     events = access.query(JobEvent).filter(job=job_id).after(after)[:BATCH]

@@ -96,8 +96,9 @@ async def test_whoever_comes_back_gets_what_they_missed(job, viewer, connect):
     assert await socket.close_code() == 1000
 
 
-async def test_any_number_of_watchers_costs_one_query_a_look(job, viewer, connect):
-    sockets = [await connect(job, viewer) for _ in range(30)]
+async def test_any_number_of_watchers_costs_one_query_a_look(job, viewer, connect, monkeypatch):
+    monkeypatch.setattr(consumers, "CHECK_ACCESS_S", 3600.0)
+    sockets = [await connect(job, viewer) for _ in range(200)]
     for socket in sockets:
         await heard(socket, "queued")
     asked: list[str] = []
@@ -110,14 +111,56 @@ async def test_any_number_of_watchers_costs_one_query_a_look(job, viewer, connec
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(CursorWrapper, "execute", counted)
         await asyncio.sleep(3)
-    assert 2 <= len(asked) <= 4
+    assert 4 <= len(asked) <= 7
     assert all("jobs_jobevent" in sql for sql in asked)
     lease = await database_sync_to_async(begin)(job)
     await database_sync_to_async(finish)(lease)
     for socket in sockets:
         assert sequences(await heard(socket, "succeeded")) == [2, 3]
         assert await socket.close_code() == 1000
-    assert not any(feed._feeds.values())
+    assert not any(looker.feeds for looker in feed._lookers.values())
+
+
+async def test_any_number_of_jobs_costs_one_query_a_look(make_job, viewer, connect, monkeypatch):
+    monkeypatch.setattr(consumers, "CHECK_ACCESS_S", 3600.0)
+    jobs = [await database_sync_to_async(make_job)() for _ in range(8)]
+    sockets = [await connect(job, viewer) for job in jobs]
+    for socket in sockets:
+        await heard(socket, "queued")
+    asked: list[str] = []
+    look = feed._news_after
+
+    async def counted(sequences):
+        asked.append(sequences)
+        return await look(sequences)
+
+    monkeypatch.setattr(feed, "_news_after", counted)
+    await asyncio.sleep(2.5)
+    assert 2 <= len(asked) <= 6
+    assert {job for sequences in asked for job in sequences} == {job.pk for job in jobs}
+    for socket in sockets:
+        await socket.disconnect()
+
+
+async def test_a_job_that_says_much_keeps_no_other_waiting(make_job, viewer, connect, monkeypatch):
+    monkeypatch.setattr(feed, "MOST_READ", 20)
+    monkeypatch.setattr("apps.jobs.events.wake", lambda job_id: None)
+    loud, quiet = [await database_sync_to_async(make_job)() for _ in range(2)]
+    sockets = [await connect(job, viewer) for job in (loud, quiet)]
+    for socket in sockets:
+        await heard(socket, "queued")
+    lease = await database_sync_to_async(begin)(loud)
+    await database_sync_to_async(keep)(lease, [log_line(str(index)) for index in range(200)])
+    await database_sync_to_async(begin)(quiet)
+    start = asyncio.get_running_loop().time()
+    await heard(sockets[1], "running")
+    assert asyncio.get_running_loop().time() - start < 2.5
+    found = sequences(await heard(sockets[0], "running"))
+    while found[-1] < 202:
+        found += sequences([await sockets[0].receive()])
+    assert found == list(range(2, 203))
+    for socket in sockets:
+        await socket.disconnect()
 
 
 async def test_who_comes_later_or_is_far_behind_gets_the_same(job, viewer, connect, monkeypatch):
