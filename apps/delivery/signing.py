@@ -49,9 +49,9 @@ def signing_state(project: Project) -> DeliveryState:
     if state is not None:
         return state
     with transaction.atomic():
-        # The project's row is the lock: of two first uses at one moment, the second finds what the first made. Rows
-        # that refer to the project may be made meanwhile: another publisher, which holds the state by then, does so.
-        Project.across_tenants.select_for_update(no_key=True).get(pk=project.pk)
+        # Of two first uses at one moment, the second finds what the first made. Another publisher, which holds the
+        # state by then, may make rows of the project meanwhile.
+        project.lock()
         state = DeliveryState.objects.for_project(project).first()
         if state is None:
             keys = SigningKeys.generate()

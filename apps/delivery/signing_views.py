@@ -15,8 +15,8 @@ from apps.accounts.models import Role
 from apps.delivery.models import SignedRoot
 from apps.delivery.services import rotate_keys
 from apps.delivery.signing import signing_state
-from apps.errors import Refused
 from apps.projects.access import AccessRequest, project_page
+from apps.projects.pages import refusal_told
 
 
 @dataclass(frozen=True)
@@ -62,10 +62,7 @@ def download_root(request: AccessRequest, number: int) -> HttpResponseBase:
 @require_POST
 def rotate(request: AccessRequest) -> HttpResponseBase:
     access = request.access
-    try:
+    with refusal_told(request):
         root = rotate_keys(access=access)
-    except Refused as refused:
-        messages.error(request, refused.message)
-    else:
         messages.success(request, f"Root {root.number} is signed by the old and the new key. Devices follow it.")
     return redirect("signing", access.organization.slug, access.project.slug)

@@ -23,7 +23,7 @@ from apps.delivery.snapshot import Assignment, Attributes, Withheld, decide
 from apps.errors import Refused
 from apps.models.models import ModelVersion
 from apps.projects.access import Access, AccessRequest, project_page
-from apps.projects.pages import add_refusal, page_of
+from apps.projects.pages import add_refusal, page_of, refusal_told
 
 
 @project_page()
@@ -102,11 +102,8 @@ def roll_back(request: AccessRequest, deployment: UUID, revision: UUID) -> HttpR
     access = request.access
     found = _deployment(access, deployment)
     older = access.get(DeploymentRevision, revision, access.query(DeploymentRevision).for_page())
-    try:
+    with refusal_told(request):
         new = rollback(access=access, deployment=found, revision=older)
-    except Refused as refused:
-        messages.error(request, refused.message)
-    else:
         messages.success(request, f"Rolled back: {new.version} goes to devices again, as revision {new.number}.")
     return _to(access, found.pk)
 

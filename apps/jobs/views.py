@@ -25,7 +25,7 @@ from apps.jobs.restarting import can_be_restarted, resume_job, retry_job
 from apps.jobs.services import cancel_job
 from apps.projects.access import Access, AccessRequest, project_page
 from apps.projects.models import ApiKey
-from apps.projects.pages import page_of
+from apps.projects.pages import page_of, refusal_told
 
 
 @project_page()
@@ -141,11 +141,8 @@ def _changed(
 ) -> HttpResponseBase:
     """Change the job and go back to where the person came from."""
     access = request.access
-    try:
+    with refusal_told(request):
         found = change(access=access, job=access.get(Job, job))
-    except Refused as refused:
-        messages.error(request, refused.message)
-    else:
         messages.success(request, said(found))
     return _back(request) or redirect("job", access.organization.slug, access.project.slug, job)
 

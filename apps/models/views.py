@@ -24,7 +24,7 @@ from apps.models.services import (
     register_model,
 )
 from apps.projects.access import Access, AccessRequest, project_page
-from apps.projects.pages import add_refusal, page_of
+from apps.projects.pages import add_refusal, page_of, refusal_told
 
 
 def _to(access: Access, name: str, *args: object) -> HttpResponseBase:
@@ -103,11 +103,8 @@ def show_version(request: AccessRequest, version: UUID) -> HttpResponseBase:
 @require_POST
 def repeat_check(request: AccessRequest, version: UUID) -> HttpResponseBase:
     found = request.access.get(ModelVersion, version, request.access.query(ModelVersion).select_related("model"))
-    try:
+    with refusal_told(request):
         check_again(access=request.access, version=found)
-    except Refused as refused:
-        messages.error(request, refused.message)
-    else:
         messages.success(request, f"{found} is being checked again.")
     return _to(request.access, "model-version", found.pk)
 

@@ -51,6 +51,13 @@ class Project(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    def lock(self) -> None:
+        """Wait for whoever else has this lock, and keep it until the transaction ends.
+
+        Rows that refer to the project go on being made meanwhile: the lock is against those who ask for it alone.
+        """
+        Project.across_tenants.select_for_update(no_key=True).get(pk=self.pk)
+
 
 class Scope(models.TextChoices):
     """What a server key may do. A write scope includes reading the same things."""

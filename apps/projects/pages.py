@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from django.contrib import messages
 from django.forms import BaseForm
 from django.http import HttpRequest
 
@@ -39,6 +42,15 @@ def page_of(queryset: Any, request: HttpRequest, *, size: int = 50) -> Page:
     others.pop("before", None)
     filters = f"{others.urlencode()}&" if others else ""
     return Page(found[:size], found[size - 1].pk if len(found) > size else None, is_first=not before, filters=filters)
+
+
+@contextmanager
+def refusal_told(request: HttpRequest) -> Iterator[None]:
+    """Where a service refuses in here, its reason is the message on the next page, and what follows is left out."""
+    try:
+        yield
+    except Refused as refused:
+        messages.error(request, refused.message)
 
 
 def add_refusal(form: BaseForm, refused: Refused) -> None:

@@ -14,7 +14,7 @@ from apps.datasets.models import Upload
 from apps.datasets.uploads import max_upload_bytes
 from apps.errors import Refused
 from apps.projects.access import AccessRequest, project_page
-from apps.projects.pages import add_refusal, page_of
+from apps.projects.pages import add_refusal, page_of, refusal_told
 from apps.training.forms import SpecFileForm
 from apps.training.models import SpecFile
 from apps.training.spec_files import SUFFIXES, delete_file, download_link, keep_file
@@ -58,10 +58,7 @@ def download(request: AccessRequest, file: UUID) -> HttpResponseBase:
 @require_POST
 def remove(request: AccessRequest, file: UUID) -> HttpResponseBase:
     found = request.access.get(SpecFile, file)
-    try:
+    with refusal_told(request):
         delete_file(access=request.access, file=found)
-    except Refused as refused:
-        messages.error(request, refused.message)
-    else:
         messages.success(request, f"{found} is deleted.")
     return redirect("file-list", request.access.organization.slug, request.access.project.slug)

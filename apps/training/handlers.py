@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,7 @@ DATASET_SUFFIXES = (".tfrecord", "dataset.json")
 MEASUREMENTS = ("latency_ms", "parity", "cost", "agreement")
 
 
-@dataclass(frozen=True)
+@dataclass
 class Stored:
     """What one run of the job has put into the storage: below `prefix`, the files of each model by its id.
 
@@ -46,6 +46,12 @@ class Stored:
     found: Found | None
     logs: Archive | None = None
     warning: str = ""
+
+    def keep_logs(self, folder: Folder) -> None:
+        try:
+            self.logs = archives.store(folder, self.prefix)
+        except archives.TooLargeError as error:
+            self.warning = str(error)
 
 
 class TrainHandler:
@@ -71,10 +77,7 @@ class TrainHandler:
         found = found_in(folder.out, TrainingSpec.parse(_run_of(job).spec))
         stored = Stored(trained_files_prefix(job, job.fencing_token), {}, found)
         try:
-            try:
-                stored = replace(stored, logs=archives.store(folder, stored.prefix))
-            except archives.TooLargeError as error:
-                stored = replace(stored, warning=str(error))
+            stored.keep_logs(folder)
             for model in result["models"]:
                 files = [_store(stored.prefix, folder.out, listed) for listed in model["files"]]
                 stored.files[model["id"]] = files

@@ -49,7 +49,7 @@ def start_run(
     """
     text = spec if isinstance(spec, str) else to_yaml(spec)
     if idempotency_key is not None:
-        _lock_project(access.project)  # of two requests at the same moment, one comes after the other
+        access.project.lock()  # of two requests at the same moment, one comes after the other
         if same := _started_with(access, idempotency_key):
             if (same.dataset_version_id, same.spec_yaml) != (dataset_version.pk, text):
                 message = f"This key was used for {same} before, which has another spec or other data. Use a new one."
@@ -126,11 +126,6 @@ def _started_with(access: Access, idempotency_key: str) -> TrainingRun | None:
 
 def _next_number(project: Project) -> int:
     """Numbers have no gap: the project's row is locked until the run is there."""
-    _lock_project(project)
+    project.lock()
     newest: int | None = TrainingRun.objects.for_project(project).aggregate(newest=Max("number"))["newest"]
     return (newest or 0) + 1
-
-
-def _lock_project(project: Project) -> None:
-    """Against other runs alone: rows that refer to the project, as a run's own model and job do, go on being made."""
-    Project.across_tenants.select_for_update(no_key=True).get(pk=project.pk)

@@ -26,7 +26,7 @@ from apps.jobs.notices.services import (
     send_test,
 )
 from apps.projects.access import AccessRequest, project_page
-from apps.projects.pages import add_refusal, page_of
+from apps.projects.pages import add_refusal, page_of, refusal_told
 
 
 @project_page()
@@ -95,11 +95,8 @@ def rotate(request: AccessRequest, webhook: UUID) -> HttpResponseBase:
 def test(request: AccessRequest, webhook: UUID) -> HttpResponseBase:
     access = request.access
     found = access.get(Webhook, webhook)
-    try:
+    with refusal_told(request):
         send_test(access=access, webhook=found)
-    except Refused as refused:
-        messages.error(request, refused.message)
-    else:
         messages.success(request, "A test is on its way. Load this page again in some seconds to see the answer.")
     return redirect("webhook", access.organization.slug, access.project.slug, webhook)
 
@@ -119,10 +116,7 @@ def delete(request: AccessRequest, webhook: UUID) -> HttpResponseBase:
 def again(request: AccessRequest, delivery: UUID) -> HttpResponseBase:
     access = request.access
     found = access.get(WebhookDelivery, delivery)
-    try:
+    with refusal_told(request):
         send_again(access=access, delivery=found)
-    except Refused as refused:
-        messages.error(request, refused.message)
-    else:
         messages.success(request, "It is sent again. Load this page again in some seconds to see the answer.")
     return redirect("webhook", access.organization.slug, access.project.slug, found.webhook_id)

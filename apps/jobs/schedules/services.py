@@ -16,7 +16,6 @@ from apps.jobs.schedules.rhythm import Every, Rhythm, Weekday, zones
 from apps.jobs.schedules.starting import startable_of
 from apps.projects.access import Access
 from apps.projects.audit import record
-from apps.projects.models import Project
 
 MOST_SCHEDULES = 100
 MAX_NAME = 100
@@ -45,7 +44,7 @@ def create_schedule(*, access: Access, starts: str, plan: Plan) -> JobSchedule:
 
     Raises Refused: `starts_unknown`, `rhythm_invalid`, `too_many_schedules`, or why the payload can't be started.
     """
-    Project.across_tenants.select_for_update(no_key=True).get(pk=access.project.pk)  # others count afterwards
+    access.project.lock()  # others count afterwards
     if access.query(JobSchedule).count() >= MOST_SCHEDULES:
         raise Refused("too_many_schedules", f"A project has at most {MOST_SCHEDULES} schedules.", status=409)
     schedule = JobSchedule(project=access.project, starts=starts)

@@ -25,7 +25,7 @@ from apps.jobs.schedules.services import (
 )
 from apps.jobs.schedules.starting import startable_of
 from apps.projects.access import AccessRequest, project_page
-from apps.projects.pages import add_refusal, page_of
+from apps.projects.pages import add_refusal, page_of, refusal_told
 
 
 @project_page()
@@ -101,11 +101,8 @@ def pause(request: AccessRequest, schedule: UUID) -> HttpResponseBase:
 @require_POST
 def resume(request: AccessRequest, schedule: UUID) -> HttpResponseBase:
     access = request.access
-    try:
+    with refusal_told(request):
         resumed = resume_schedule(access=access, schedule=access.get(JobSchedule, schedule))
-    except Refused as refused:
-        messages.error(request, refused.message)
-    else:
         messages.success(request, f"{resumed} goes on. What it has missed is not made up for.")
     return redirect("schedule-list", access.organization.slug, access.project.slug)
 
@@ -114,11 +111,8 @@ def resume(request: AccessRequest, schedule: UUID) -> HttpResponseBase:
 @require_POST
 def run(request: AccessRequest, schedule: UUID) -> HttpResponseBase:
     access = request.access
-    try:
+    with refusal_told(request):
         job = run_now(access=access, schedule=access.get(JobSchedule, schedule))
-    except Refused as refused:
-        messages.error(request, refused.message)
-    else:
         messages.success(request, f"{job} is in the queue.")
     return redirect("schedule-list", access.organization.slug, access.project.slug)
 

@@ -12,7 +12,7 @@ from apps.accounts.models import Invitation, Role
 from apps.errors import Refused
 from apps.projects.access import Access, AccessRequest, get_invitation, get_member, organization_page
 from apps.projects.forms import InvitationForm, RoleForm
-from apps.projects.pages import add_refusal
+from apps.projects.pages import add_refusal, refusal_told
 from apps.projects.services.invitations import NewInvitation, invite, revoke_invitation
 from apps.projects.services.members import change_role, remove_member
 
@@ -69,11 +69,8 @@ def _render_members(request: AccessRequest, form: InvitationForm, new: NewInvita
 def set_role(request: AccessRequest, member: UUID) -> HttpResponseBase:
     row, form = get_member(request.access, member), RoleForm(request.POST)
     if form.is_valid():
-        try:
+        with refusal_told(request):
             changed = change_role(access=request.access, member=row, role=form.cleaned_data["role"])
-        except Refused as refused:
-            messages.error(request, refused.message)
-        else:
             messages.success(request, f"{changed.user} is {changed.get_role_display().lower()} now.")
     else:
         messages.error(
@@ -86,11 +83,8 @@ def set_role(request: AccessRequest, member: UUID) -> HttpResponseBase:
 @require_POST
 def remove(request: AccessRequest, member: UUID) -> HttpResponseBase:
     row = get_member(request.access, member)
-    try:
+    with refusal_told(request):
         remove_member(access=request.access, member=row)
-    except Refused as refused:
-        messages.error(request, refused.message)
-    else:
         messages.success(request, f"{row.user} is no longer a member.")
     if row.user == request.user:
         return redirect("overview")
@@ -100,10 +94,7 @@ def remove(request: AccessRequest, member: UUID) -> HttpResponseBase:
 @organization_page(Role.ADMIN)
 @require_POST
 def revoke(request: AccessRequest, invitation: UUID) -> HttpResponseBase:
-    try:
+    with refusal_told(request):
         revoked = revoke_invitation(access=request.access, invitation=get_invitation(request.access, invitation))
-    except Refused as refused:
-        messages.error(request, refused.message)
-    else:
         messages.success(request, f"The invitation to {revoked.email} is withdrawn.")
     return redirect("member-list", request.access.organization.slug)

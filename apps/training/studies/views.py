@@ -12,7 +12,7 @@ from apps.accounts.models import Role
 from apps.datasets.models import DatasetVersion
 from apps.errors import Refused
 from apps.projects.access import AccessRequest, project_page
-from apps.projects.pages import add_refusal, page_of
+from apps.projects.pages import add_refusal, page_of, refusal_told
 from apps.training.models import Study, TrainingRun, Trial
 from apps.training.presets import defaults_for
 from apps.training.spec_text import to_yaml
@@ -216,11 +216,8 @@ def change(request: AccessRequest, study: UUID) -> HttpResponseBase:
 
 def _do(request: AccessRequest, study: UUID, service: Any, said: str, **more: Any) -> HttpResponse:
     found = request.access.get(Study, study)
-    try:
+    with refusal_told(request):
         service(access=request.access, study=found, **more)
-    except Refused as refused:
-        messages.error(request, refused.message)
-    else:
         messages.success(request, said)
     return _back(request, study)
 

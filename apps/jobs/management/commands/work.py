@@ -18,7 +18,7 @@ from django.db import DatabaseError, connections
 from django_q.cluster import Cluster
 from django_q.conf import Conf
 
-from apps.jobs import housekeeping, nightly, shutdown, workers
+from apps.jobs import housekeeping, shutdown, workers
 from apps.jobs.sandbox.levels import standing
 from apps.jobs.sandbox.usage import tree
 from apps.jobs.supervise import GRACE_S
@@ -50,7 +50,6 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         _tie_forks_to_parents()
-        nightly.keep_schedule()
         # The sandbox is tried once, before the workers are forked, who inherit what was found.
         watchdog = Watchdog(workers.join(processes=Conf.WORKERS, sandbox=standing().level.value).pk)
         ends: list[float] = []
