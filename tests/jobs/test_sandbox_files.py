@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from apps.jobs.models import Job
-from apps.jobs.sandbox.levels import Level
 from tests.jobs.hostile.corpus import FILES, HostileFile
 from tests.jobs.hostile.levels import LEVELS, demand
 from tests.jobs.hostile.world import World, train_folder, world
@@ -38,7 +37,8 @@ def test_a_hostile_file_is_refused(around, settings, level, file, story):
     check(around, file, story)
 
 
+@pytest.mark.parametrize("level", LEVELS)
 @pytest.mark.parametrize("file", [file for file in FILES if file.needs_tensorflow], ids=lambda file: file.name)
-def test_a_hostile_model_is_refused(around, settings, file, story, tmp_path):
-    demand(settings, Level.LANDLOCK)
+def test_a_hostile_model_is_refused(around, settings, level, file, story, tmp_path):
+    demand(settings, level)
     check(around, file, story, **train_folder(tmp_path, file.name))

@@ -70,7 +70,9 @@ class Chaos:
                 if not self._create():
                     break
                 wanted.pop(0)
-            done += self._kill(self.random.choice(KINDS))
+            # What was not killed yet comes sooner.
+            missing = [kind for kind in KINDS if not self.kills[kind]]
+            done += self._kill(self.random.choice([*missing, *missing, *KINDS]))
             self._restart()
             time.sleep(self.random.uniform(0.5, 1.5) * every_s)
         while wanted:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.jobs.processes import Platform
-from tests.system.chaos import Chaos
+from tests.system.chaos import KINDS, Chaos
 
 
 @pytest.fixture
@@ -24,3 +24,4 @@ def test_nothing_is_lost_done_twice_or_left_over(platform):
     assert chaos.count(6) == {"lost": 0, "completed_twice": 0, "published_twice": 0, "gaps": 0, "orphans": 0}
     assert seconds < 60
     assert sum(chaos.kills.values()) == 20
+    assert set(KINDS) == {kind for kind, count in chaos.kills.items() if count}
