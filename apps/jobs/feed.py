@@ -104,18 +104,14 @@ class Looker:
         self._woken = asyncio.Event()
         self._tasks = [asyncio.create_task(self._look_on()), asyncio.create_task(self._listen())]
 
-    async def add(self, job_id: UUID) -> Feed:
-        """The feed of the job, made if there is none that works; it is woken before it first looks."""
+    def enter(self, job_id: UUID) -> Feed:
+        """The feed of the job for one watcher more, made if there is none that works."""
         feed = self.feeds.get(job_id)
         if feed is None or feed.is_broken:
             feed = self.feeds[job_id] = Feed(job_id)
-            feed.watchers += 1
-            with self._unwoken():
-                await self._layer.group_add(group_of(job_id), await self._channel)
             feed.is_woken = True
             self._woken.set()
-        else:
-            feed.watchers += 1
+        feed.watchers += 1
         return feed
 
     async def leave(self, feed: Feed) -> None:
@@ -149,6 +145,9 @@ class Looker:
         try:
             unknown = [feed for feed in feeds if not feed.job]
             if unknown:
+                with self._unwoken():  # from before the first look on, so that nothing falls in between
+                    for feed in unknown:
+                        await self._layer.group_add(group_of(feed.job_id), await self._channel)
                 jobs = await _jobs_now([feed.job_id for feed in unknown])
                 for feed in unknown:
                     if feed.job_id in jobs:
@@ -205,7 +204,7 @@ async def watch(job_id: UUID) -> AsyncIterator[Feed]:
     looker = _lookers.get(loop)
     if looker is None:
         looker = _lookers[loop] = Looker()
-    feed = await looker.add(job_id)
+    feed = looker.enter(job_id)
     try:
         while not feed.job and not feed.is_broken:
             await feed.news().wait()

@@ -111,7 +111,7 @@ async def test_any_number_of_watchers_costs_one_query_a_look(job, viewer, connec
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(CursorWrapper, "execute", counted)
         await asyncio.sleep(3)
-    assert 4 <= len(asked) <= 7
+    assert 2 <= len(asked) <= 7
     assert all("jobs_jobevent" in sql for sql in asked)
     lease = await database_sync_to_async(begin)(job)
     await database_sync_to_async(finish)(lease)
@@ -136,7 +136,7 @@ async def test_any_number_of_jobs_costs_one_query_a_look(make_job, viewer, conne
 
     monkeypatch.setattr(feed, "_news_after", counted)
     await asyncio.sleep(2.5)
-    assert 2 <= len(asked) <= 6
+    assert 1 <= len(asked) <= 6
     assert {job for sequences in asked for job in sequences} == {job.pk for job in jobs}
     for socket in sockets:
         await socket.disconnect()
